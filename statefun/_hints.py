@@ -70,6 +70,11 @@ def is_class(hint: object) -> TypeGuard[type[Any]]:
     return isinstance(hint, type) and typing.get_origin(hint) is None
 
 
+def is_list_or_dict(hint: object) -> bool:
+    """Tell whether it is list[...] or dict[..., ...]."""
+    return typing.get_origin(hint) in (list, dict)
+
+
 def is_never(hint: object) -> bool:
     """Tell whether it is Never or NoReturn."""
     return any(hint is never for never in _NEVER)

@@ -8,7 +8,7 @@ protobuf writer may write: explicit defaults, unknown fields, the last of severa
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 from statefun.errors import SendError
@@ -20,6 +20,7 @@ __all__ = [
     "encode_bool",
     "encode_fixed",
     "encode_str",
+    "fields",
     "fits",
     "varint",
 ]
@@ -117,7 +118,16 @@ def fits(bits: int) -> Callable[[int], None]:
 
 def _last(data: bytes, wire_type: int, default: bytes | int) -> bytes | int:
     """Return the last field 1 of this wire type; other fields are skipped, as protobuf skips them."""
-    found, at = default, 0
+    found = default
+    for number, kind, value in fields(data):
+        if number == 1 and kind == wire_type:
+            found = value
+    return found
+
+
+def fields(data: bytes) -> Iterator[tuple[int, int, bytes | int]]:
+    """Walk the fields of a protobuf message: number, wire type, and the bytes or the number. Raises ValueError."""
+    at = 0
     while at < len(data):
         tag, at = _read_varint(data, at)
         number, kind = tag >> 3, tag & 7
@@ -125,9 +135,7 @@ def _last(data: bytes, wire_type: int, default: bytes | int) -> bytes | int:
             msg = "a field has the number 0"
             raise ValueError(msg)
         value, at = _read_field(data, at, kind)
-        if number == 1 and kind == wire_type:
-            found = value
-    return found
+        yield number, kind, value
 
 
 def _read_field(data: bytes, at: int, kind: int) -> tuple[bytes | int, int]:

@@ -350,7 +350,7 @@ def storable(hint: Any, where: str) -> Type[Any]:
         if found is not None:
             compile_json(found)
             return found
-        if not _hints.is_class(hint) and _hints.typing_origin(hint) in (list, dict) or is_enum(hint):
+        if _hints.is_list_or_dict(hint) or is_enum(hint):
             encode, decode = _json.codec(hint)
             return Type(JSON, hint, encode=encode, decode=decode)
     except DeclarationError as error:

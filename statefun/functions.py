@@ -1,0 +1,182 @@
+"""The functions of an app: bound by name, looked up by the handler.
+
+Here: `StatefulFunctions`, the registry, and `StatefulFunction`, what `bind` returns. What a callable may look like is
+decided in `_signature`; running one is `_turn`'s affair.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Generic, cast
+
+from typing_extensions import TypeVar
+
+from statefun import _hints
+from statefun._dispatch import Accepts
+from statefun._signature import describe, read_signature
+from statefun.address import split_typename
+from statefun.context import Context
+from statefun.errors import BindError, DeclarationError, UnknownFunction
+from statefun.references import FunctionRef
+from statefun.state import State, ValueSpec
+from statefun.types import Sendable, short
+
+__all__ = ["StatefulFunction", "StatefulFunctions"]
+
+M = TypeVar("M", bound=Sendable)
+M_contra = TypeVar("M_contra", bound=Sendable, contravariant=True)
+S = TypeVar("S", bound=State)
+S_contra = TypeVar("S_contra", bound=State, contravariant=True, default=Any)
+R = TypeVar("R", bound="None | Awaitable[None]")  # def, or async def
+R_co = TypeVar("R_co", covariant=True, default=Any)
+
+
+class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co]):
+    """A bound function: callable like the function itself, and a reference to it."""
+
+    def __init__(self, typename: str, fn: Callable[..., Any], states: Sequence[ValueSpec[Any, Any]], scope: _hints.Scope) -> None:
+        try:
+            super().__init__(typename)
+        except (DeclarationError, AttributeError, TypeError) as error:
+            help = f"e.g. 'example/{getattr(fn, '__name__', 'greeter')}'"
+            raise BindError(typename, describe(fn), "the typename is not '<namespace>/<name>'", help) from error
+        signature = read_signature(typename, fn, scope)
+        self._accepts = signature.accepts
+        self.known_types = dict(signature.accepts.by_class)
+        self.fn = fn
+        """The callable that was bound."""
+        self.is_async = signature.is_async
+        self.state_class = signature.state_class
+        """What `context.state` is an instance of."""
+        self.all_specs = (*signature.specs, *states)
+        self.by_name = {spec.name: index for index, spec in enumerate(self.all_specs)}
+        """State name -> its place among the declarations."""
+        if len(self.by_name) < len(self.all_specs):
+            names = [spec.name for spec in self.all_specs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise BindError(typename, describe(fn), f"the state {twice!r} is declared twice")
+        self.learned: tuple[str, ...] = ()
+        """The states that it was seen to use without declaring them (v3 has to be asked for each)."""
+        self.located: tuple[list[str], dict[str, int]] = ([], {})
+        """The names of the states of the latest request, and where each stands in it."""
+        functools.update_wrapper(cast("Any", self), fn, updated=())
+
+    @property
+    def specs(self) -> Mapping[str, ValueSpec[Any, Any]]:
+        """The states that it declares, by name."""
+        return MappingProxyType({spec.name: spec for spec in self.all_specs})
+
+    @property
+    def declares_state(self) -> bool:
+        """Whether it declares any state; if not, it may name states freely, as in 2.x."""
+        return bool(self.all_specs)
+
+    def __call__(self, context: Context[S_contra], message: M_contra, /) -> R_co:
+        """Call the function itself: what a unit test does."""
+        return cast("R_co", self.fn(context, message))  # bind took the type from the callable
+
+
+class StatefulFunctions:
+    """The functions that one handler serves."""
+
+    def __init__(self) -> None:
+        self._functions: dict[tuple[str, str], StatefulFunction[Any, Any, Any]] = {}
+        self._used: tuple[object, ...] = ()
+        self._frozen = False
+
+    def bind(
+        self, typename: str, *, states: Sequence[ValueSpec[Any, Any]] = ()
+    ) -> Callable[[Callable[[Context[S], M], R]], StatefulFunction[M, S, R]]:
+        """Bind the function below to a name: @functions.bind("example/greeter").
+
+        `states` are values that are used as `context[SPEC]`; those of the State class need not be listed. Raises
+        BindError, where the function stands.
+        """
+        scope = _hints.caller_scope(1)
+
+        def decorate(fn: Callable[[Context[S], M], R]) -> StatefulFunction[M, S, R]:
+            return self._add(typename, fn, states, scope)
+
+        return decorate
+
+    def register(
+        self, typename: str, fn: Callable[[Context[S], M], R], *, states: Sequence[ValueSpec[Any, Any]] = ()
+    ) -> StatefulFunction[M, S, R]:
+        """Bind a function to a name: functions.register("example/greeter", greeter). Raises BindError."""
+        return self._add(typename, fn, states, _hints.caller_scope(1))
+
+    def _add(
+        self, typename: str, fn: Callable[[Context[S], M], R], states: Sequence[ValueSpec[Any, Any]], scope: _hints.Scope
+    ) -> StatefulFunction[M, S, R]:
+        # with its parameters in a subscript it would be told twice what it reads from fn
+        handle = cast("StatefulFunction[M, S, R]", StatefulFunction(typename, fn, states, scope))
+        key = handle.namespace, handle.type
+        other = self._functions.get(key)
+        if other is not None and not _same_cell(other, handle):
+            raise BindError(typename, describe(fn), f"it is already bound to {describe(other)}")
+        if self._frozen:
+            problem = "a request was answered already, and what is bound now would be known to some of the requests only"
+            raise BindError(typename, describe(fn), problem, "bind every function before the first request")
+        self._functions[key] = handle
+        return handle
+
+    def freeze(self) -> None:
+        """Refuse every later bind: a handler does it at its first request."""
+        self._frozen = True
+
+    def uses(self, *used: object) -> None:
+        """Name egresses and references that the checks against module.yaml cannot find by themselves."""
+        self._used += used
+
+    @property
+    def used(self) -> tuple[object, ...]:
+        """What was named with `uses`."""
+        return self._used
+
+    def for_type(self, namespace: str, type: str) -> StatefulFunction[Any, Any, Any]:
+        """Return the function with this name. Raises UnknownFunction."""
+        try:
+            return self._functions[namespace, type]
+        except KeyError:
+            known = ", ".join(sorted(function.typename for function in self)) or "none"
+            msg = f"no function is bound to {f'{namespace}/{type}'!r} (bound: {known})"
+            raise UnknownFunction(msg) from None
+
+    def __getitem__(self, typename: str) -> StatefulFunction[Any, Any, Any]:
+        """Return the function with this name, "<namespace>/<type>". Raises UnknownFunction, DeclarationError."""
+        return self.for_type(*split_typename(typename))
+
+    def __contains__(self, typename: object) -> bool:
+        return any(function.typename == typename for function in self)
+
+    def __iter__(self) -> Iterator[StatefulFunction[Any, Any, Any]]:
+        return iter(self._functions.values())
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+    def __repr__(self) -> str:
+        """Draw the dispatch table."""
+        rows = [("function", "accepts", "state"), *(_row(function) for function in self)]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join(lines)
+
+
+def _row(function: StatefulFunction[Any, Any, Any]) -> tuple[str, str, str]:
+    accepts = function.accepts
+    names = [short(found.typename) for found in accepts.by_class.values()]
+    states = [spec.name for spec in function.all_specs]
+    return function.typename, " | ".join([*names, "Any"] if accepts.catch_all else names), ", ".join(states) or "-"
+
+
+def _same_cell(old: StatefulFunction[Any, Any, Any], new: StatefulFunction[Any, Any, Any]) -> bool:
+    """Tell whether a notebook's cell was run again: it binds the same name of `__main__` anew."""
+    return all(getattr(fn, "__module__", "") == "__main__" for fn in (old.fn, new.fn)) and (
+        getattr(old.fn, "__qualname__", 0) == getattr(new.fn, "__qualname__", 1)
+    )
+
+
+_ = Accepts

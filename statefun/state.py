@@ -1,0 +1,460 @@
+"""State: the stored values of a function, declared as a dataclass or one by one.
+
+Here: `State` and `value()`, `ValueSpec`, and `StateHandle`, the untyped view of one value. What happens to a value
+during a batch is in `_cells`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast, overload
+
+from google.protobuf.message import Message
+from typing_extensions import Never, TypeVar, dataclass_transform
+
+from statefun import _hints
+from statefun._cells import Cell, Cells
+from statefun.errors import ContextError, SendError, StateError, UndecodableState
+from statefun.types import Sendable, Storable, Type, decoder, for_value, pack, short, storable
+
+if TYPE_CHECKING:
+    from google.protobuf.any_pb2 import Any as AnyPb
+
+__all__ = ["State", "StateHandle", "ValueSpec", "value"]
+
+T = TypeVar("T")  # invariant: it is read and written
+D = TypeVar("D", default=None)  # what an absent value reads as: None, or Never when there is a default
+V = TypeVar("V", bound=Storable)  # method-scoped twin of T: pyright wants no class-scoped variable in an annotated self
+U = TypeVar("U")  # the class of a Type: anything
+S = TypeVar("S", bound="State")
+
+_MILLISECOND = timedelta(milliseconds=1)
+RESERVED = ("batch", "request-state")
+"""What the runtime itself keeps for every function (facts: a job with a state named "batch" crash-loops)."""
+
+
+class ValueSpec(Generic[T, D]):
+    """Declare one stored value.
+
+    ValueSpec("seen", SeenCount)                    reads as  SeenCount | None
+    ValueSpec("seen", SeenCount, default=SeenCount) reads as  SeenCount
+    ValueSpec("n", types.INT32)                     reads as  int | None
+
+    Expirations are at least one millisecond: `expire_after_write` counts from the last write (`AFTER_WRITE` in v3),
+    `expire_after_call` from the last invocation of the address (`AFTER_INVOKE`). In v2, module.yaml declares them.
+    Raises StateError.
+    """
+
+    __slots__ = ("default", "expire_after_call", "expire_after_write", "name", "type")
+
+    @overload
+    def __init__(
+        self: ValueSpec[V, None], name: str, type: type[V], *,
+        expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: ValueSpec[V, Never], name: str, type: type[V], *, default: Callable[[], V],
+        expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: ValueSpec[U, None], name: str, type: Type[U], *,
+        expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: ValueSpec[U, Never], name: str, type: Type[U], *, default: Callable[[], U],
+        expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
+    ) -> None: ...  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        type: Any,
+        *,
+        default: Callable[[], Any] | None = None,
+        expire_after_write: timedelta | None = None,
+        expire_after_call: timedelta | None = None,
+    ) -> None:
+        _check_name(name)
+        _check_expirations(name, expire_after_write, expire_after_call)
+        self.name = name
+        self.type: Type[Any] = storable(type, f"state {name!r}")
+        _check_typename(name, self.type.typename)
+        self.default = default
+        """Makes what an absent value reads as; None: it reads as None."""
+        self.expire_after_write = expire_after_write
+        self.expire_after_call = expire_after_call
+
+    def __repr__(self) -> str:
+        return f"ValueSpec({self.name!r}, {_hints.show(self.type.cls)})"
+
+    def check(self, value: Any) -> Any:
+        """Return the value as it is kept: an int for a float becomes one.
+
+        Raises StateError for what a type checker would refuse, and for what has no bytes.
+        """
+        wanted: Any = typing.get_origin(self.type.cls) or self.type.cls
+        if value.__class__ is int and wanted is float:
+            value = float(value)
+        if not isinstance(value, wanted) or (value.__class__ is bool and wanted is not bool):
+            msg = f"state {self.name!r} holds {_hints.show(self.type.cls)}, not {_hints.show(value.__class__)}: {value!r}"
+            raise StateError(msg)
+        try:
+            self.type.validate(value)
+        except SendError as error:
+            msg = f"state {self.name!r}: {error}"
+            raise StateError(msg) from None
+        return value
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        msg = f"a stored value needs a name, not {name!r}"
+        raise StateError(msg)
+    if name in RESERVED:
+        msg = f"state {name!r}: the runtime keeps a value of its own under this name, and a job that uses it crash-loops"
+        raise StateError(msg)
+
+
+def _check_expirations(name: str, after_write: object, after_call: object) -> None:
+    if after_write is not None and after_call is not None:
+        msg = f"state {name!r}: give expire_after_write or expire_after_call, not both"
+        raise StateError(msg)
+    for after in (after_write, after_call):
+        if after is not None and not isinstance(after, timedelta):
+            msg = f"state {name!r}: an expiration is a timedelta, not {after!r}"
+            raise StateError(msg)
+        if after is not None and after < _MILLISECOND:
+            msg = f"state {name!r}: an expiration must be at least one millisecond, not {after!r}"
+            raise StateError(msg)
+
+
+def _check_typename(name: str, typename: str) -> None:
+    if typename.count("/") > 1:
+        msg = f"state {name!r}: its typename {typename!r} has more than one '/', which crash-loops a job on 3.x"
+        raise StateError(msg)
+
+
+# --- the State class ---
+
+_OPTIONS = "statefun"
+
+
+@overload
+def value(
+    *, default: T, name: str | None = None,
+    expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
+) -> T: ...  # fmt: skip
+@overload
+def value(
+    *, default: None, type: Type[T], name: str | None = None,
+    expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
+) -> T | None: ...  # fmt: skip
+@overload
+def value(
+    *, default: T, type: Type[T], name: str | None = None,
+    expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
+) -> T: ...  # fmt: skip
+@overload
+def value(
+    *, default_factory: Callable[[], T], type: Type[T] | None = None, name: str | None = None,
+    expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
+) -> T: ...  # fmt: skip
+def value(
+    *,
+    default: Any = dataclasses.MISSING,
+    default_factory: Any = dataclasses.MISSING,
+    type: Type[Any] | None = None,
+    name: str | None = None,
+    expire_after_write: timedelta | None = None,
+    expire_after_call: timedelta | None = None,
+) -> Any:
+    """Give a field of a State options: a default factory, its Type, the name it is stored under, an expiration."""
+    options = {"name": name, "type": type, "expire_after_write": expire_after_write, "expire_after_call": expire_after_call}
+    if default_factory is not dataclasses.MISSING:
+        return dataclasses.field(default_factory=default_factory, metadata={_OPTIONS: options})
+    return dataclasses.field(default=default, metadata={_OPTIONS: options})
+
+
+class _Fields:
+    """What a State class keeps beside its fields, under one dunder name."""
+
+    __slots__ = ("by_name", "names", "pending", "scope", "specs")
+
+    def __init__(self, names: tuple[str, ...], scope: _hints.Scope) -> None:
+        self.names = names
+        """The fields, in order."""
+        self.scope = scope
+        self.specs: tuple[ValueSpec[Any, Any], ...] = ()
+        """The declaration of each field."""
+        self.by_name: dict[str, int] = {}
+        """State name -> index of the field."""
+        self.pending = True
+        """Whether a hint could not be evaluated yet."""
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(value,))
+class State:
+    """The base class of the stored values of a function.
+
+    class GreeterState(State):
+        seen: SeenCount | None = None                            # absent reads as None
+        visits: int = 0                                          # absent reads as 0
+        last: str | None = value(default=None, expire_after_write=timedelta(days=1))
+
+    A subclass is a keyword-only dataclass. Inside a function its values are decoded when they are first looked at, and
+    written back where they were assigned or changed in place; in a test it is built like any dataclass. A value may have
+    any name: State has no public name of its own. `state("seen")` is the untyped handle of one value.
+    """
+
+    __statefun_state__: ClassVar[_Fields] = _Fields((), _hints.Scope({}, {}))
+    _cells: Cells
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _check_defaults(cls)
+        _inherit_defaults(cls)
+        dataclasses.dataclass(kw_only=True)(cls)
+        names = tuple(field.name for field in _dataclass_fields(cls))
+        for name in names:
+            _check_field_name(cls, name)
+        scope = _hints.caller_scope(1)
+        local = {} if scope.localns is scope.globalns else dict(scope.localns)
+        cls.__statefun_state__ = _Fields(names, _hints.Scope(scope.globalns, local))
+        for index, name in enumerate(names):
+            setattr(cls, name, _accessor(index))
+        with contextlib.suppress(NameError):  # a forward reference: declared when the function is bound
+            specs_of(cls)
+
+    if not TYPE_CHECKING:  # to a type checker, an undeclared value is an error
+
+        def __new__(cls, *_args, **_values):
+            """Make a State that stands for itself: what it is given is kept in cells without a source."""
+            self = object.__new__(cls)
+            object.__setattr__(self, "_cells", detached(cls))
+            return self
+
+        def __setattr__(self, name, value):
+            if name not in self.__statefun_state__.names:
+                raise UndeclaredState(_undeclared(type(self), name))
+            object.__setattr__(self, name, value)
+
+        def __getattr__(self, name):
+            raise UndeclaredState(_undeclared(type(self), name))
+
+    def __call__(self, name: str, /) -> StateHandle:
+        """Return the untyped handle of the value stored under this name."""
+        cell = self._cells.by_hand(name)
+        if cell is None:
+            raise UndeclaredState(_undeclared(type(self), name))
+        return StateHandle(cell)
+
+
+class UndeclaredState(StateError, AttributeError, KeyError):  # noqa: N818 -- reads as what it says
+    """A value is looked at that the State class does not declare."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def _accessor(index: int) -> property:
+    """Make the attribute of one field. A property costs half of what `__get__` in Python does."""
+
+    def get(state: State) -> Any:
+        cell = state._cells[index] or state._cells.open(index)
+        return cell.value if cell.live else cell.load()
+
+    def set_(state: State, value: Any) -> None:
+        (state._cells[index] or state._cells.open(index)).write(value)
+
+    def delete(state: State) -> None:
+        (state._cells[index] or state._cells.open(index)).delete()
+
+    return property(get, set_, delete)
+
+
+def specs_of(cls: type[State]) -> tuple[ValueSpec[Any, Any], ...]:
+    """Return the declarations of a State class, in the order of its fields.
+
+    Raises StateError; NameError where a hint names what is not defined yet.
+    """
+    fields = cls.__statefun_state__
+    if fields.pending:
+        specs = tuple(_spec_of(cls, f, _hints.evaluate(f.type, fields.scope)) for f in _dataclass_fields(cls))
+        fields.by_name = {spec.name: index for index, spec in enumerate(specs)}
+        if len(fields.by_name) < len(specs):
+            names = [spec.name for spec in specs]
+            twice = next(name for name in names if names.count(name) > 1)
+            msg = f"{cls.__qualname__} declares the state {twice!r} twice"
+            raise StateError(msg)
+        fields.specs, fields.pending = specs, False
+    return fields.specs
+
+
+def bound_to(cls: type[S], cells: Cells) -> S:
+    """Return a State whose values are in these cells."""
+    self = object.__new__(cls)
+    object.__setattr__(self, "_cells", cells)
+    return self
+
+
+def detached(cls: type[State]) -> Cells:
+    """Return empty cells for a State class, with nothing behind them."""
+    specs = specs_of(cls)
+    return Cells(specs, cls.__statefun_state__.by_name, None, free=not specs)
+
+
+def cells_of(state: State) -> Cells:
+    """Return the cells behind a State."""
+    return state._cells
+
+
+def _undeclared(cls: type[State], name: str) -> str:
+    declared = ", ".join(cls.__statefun_state__.names) or "nothing"
+    return f"{cls.__qualname__} declares no state {name!r} (it declares {declared})"
+
+
+def _dataclass_fields(cls: type[State]) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cast("Any", cls))  # State itself is no dataclass: it has no fields
+
+
+def _check_field_name(cls: type[State], name: str) -> None:
+    if name.startswith("_"):
+        plain = name.strip("_") or "value"
+        msg = f"{cls.__qualname__}.{name}: the name of a value does not start with '_'; write '{plain}: ... = value(name={name!r}, ...)'"
+        raise StateError(msg)
+
+
+def _check_defaults(cls: type[State]) -> None:
+    for name, default in vars(cls).items():
+        if name in cls.__dict__.get("__annotations__", {}) and isinstance(default, (Message, list, dict, set)):
+            msg = (
+                f"{cls.__qualname__}.{name}: this default would be shared by every address; "
+                f"write 'value(default_factory={type(default).__name__})'"
+            )
+            raise StateError(msg)
+
+
+def _inherit_defaults(cls: type[State]) -> None:
+    """Keep the default of a field that a subclass annotates anew: it is no class attribute any more."""
+    inherited: dict[str, dataclasses.Field[Any]] = {}
+    for base in reversed(cls.__mro__[1:]):
+        inherited |= vars(base).get("__dataclass_fields__", {})
+    for name in cls.__dict__.get("__annotations__", {}):
+        if name in inherited and name not in vars(cls):
+            old = inherited[name]
+            new: Any = dataclasses.field(metadata=old.metadata)
+            new.default, new.default_factory = old.default, old.default_factory
+            setattr(cls, name, new)
+
+
+def _spec_of(cls: type[State], field: dataclasses.Field[Any], hint: Any) -> ValueSpec[Any, Any]:
+    where = f"{cls.__qualname__}.{field.name}"
+    options: dict[str, Any] = dict(field.metadata.get(_OPTIONS, {}))
+    name: str = options.pop("name", None) or field.name
+    plain, optional, annotated = _hints.without_none(hint, Type)
+    named: Type[Any] | None = options.pop("type", None) or annotated
+    if named is not None and named.cls is not plain:
+        msg = f"{where}: {named.typename} is a type of {_hints.show(named.cls)}, not of {_hints.show(plain)}"
+        raise StateError(msg)
+    stored: Any = named or plain
+    if optional:
+        has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        if has_default and field.default is not None:
+            msg = (
+                f"{where}: a value that may be None starts as None; write '{field.name}: {_hints.show(plain)} | None = None', "
+                "or drop '| None' and keep the default"
+            )
+            raise StateError(msg)
+        return ValueSpec(name, stored, **options)
+    spec = ValueSpec(name, stored, default=_default_of(field, where, plain), **options)
+    return _with_checked_default(spec, field, where)
+
+
+def _default_of(field: dataclasses.Field[Any], where: str, plain: Any) -> Callable[[], Any]:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory
+    if field.default is not dataclasses.MISSING:
+        default = field.default
+        return lambda: default
+    msg = (
+        f"{where}: what is its value before the first write? Write '{field.name}: {_hints.show(plain)} | None = None' "
+        "or give a default"
+    )
+    raise StateError(msg)
+
+
+def _with_checked_default(spec: ValueSpec[Any, Any], field: dataclasses.Field[Any], where: str) -> ValueSpec[Any, Any]:
+    if field.default is not dataclasses.MISSING:
+        try:
+            kept = spec.check(field.default)
+        except StateError as error:
+            msg = f"{where}: its default is wrong: {error}"
+            raise StateError(msg) from None
+        spec.default = lambda: kept
+    return spec
+
+
+# --- by hand ---
+
+
+class StateHandle:
+    """One stored value, untyped: `context.state("seen")`."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    @property
+    def value(self) -> AnyPb | None:
+        """The value, packed; None if there is none. Each look makes a copy."""
+        return self._cell.read_any()
+
+    @value.setter
+    def value(self, value: AnyPb | None) -> None:
+        self._cell.write_any(value)
+
+    @value.deleter
+    def value(self) -> None:
+        self._cell.delete()
+
+    @overload
+    def unpack(self, type: type[V], /) -> V | None: ...
+    @overload
+    def unpack(self, type: Type[U], /) -> U | None: ...
+    def unpack(self, type: Any, /) -> Any:
+        """Return the value as a class or Type reads it; None if there is none.
+
+        Raises UndecodableState for a value of another type, and StateError for what cannot be stored at all.
+        """
+        wanted = storable(type, "unpack")
+        stored = self.value
+        if stored is None:
+            return None
+        decode = decoder(wanted, stored.type_url)
+        if decode is None:
+            msg = f"the state holds {short(stored.type_url) or 'a value without a type'}, which is no {_hints.show(wanted.cls)}"
+            raise UndecodableState(msg)
+        try:
+            return decode(stored.value)
+        except Exception as error:
+            msg = f"the state cannot be read as {short(stored.type_url)}: {error or error.__class__.__name__}"
+            raise UndecodableState(msg) from error
+
+    @overload
+    def pack(self, value: Sendable, /) -> None: ...
+    @overload
+    def pack(self, value: U, /, *, type: Type[U]) -> None: ...
+    def pack(self, value: Any, /, *, type: Type[Any] | None = None) -> None:
+        """Store a value; its class says how, or `type`. Raises SendError, StateError."""
+        for_value(value, type)
+        self._cell.write_any(pack(value, type))
+
+
+_ = (Mapping, ContextError)

@@ -1,0 +1,284 @@
+"""A context to call a function with, which remembers what the function did.
+
+Here: `context()`, and the recording stand-ins for a batch and its reply. State goes through the same specs and cells as
+in production, and messages through the same encoding: what is remembered is what would have left.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, overload
+
+from google.protobuf.any_pb2 import Any as AnyPb
+from typing_extensions import TypeVar
+
+from statefun._cells import Cell, Cells, Declared
+from statefun.address import Address, split_typename
+from statefun.context import Context, Surroundings
+from statefun.egress import TypedEgress
+from statefun.protocol import Header, Invocation, Mark, StateEntry, Stored
+from statefun.references import FunctionRef, Target
+from statefun.state import State, ValueSpec, bound_to, cells_of, specs_of
+from statefun.types import Sendable, Type
+
+__all__ = ["Delayed", "Egressed", "Egresses", "Messages", "RecordingContext", "Sent", "context"]
+
+S = TypeVar("S", bound=State)
+S_co = TypeVar("S_co", bound=State, covariant=True, default=State)
+M = TypeVar("M", bound=Sendable)
+X = TypeVar("X")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that was sent, decoded from what would have left."""
+
+    to: Address
+    message: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed(Sent):
+    """A message that was sent with a delay, of whole milliseconds."""
+
+    delay: timedelta
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Egressed:
+    """A value that was sent out, with its options (key=...), and the record that would have left."""
+
+    egress: str
+    value: Any
+    options: Mapping[str, Any]
+    record: AnyPb
+
+
+E = TypeVar("E", bound=Sent)
+
+
+class Messages(list[E], Generic[E]):
+    """What was sent, in order; `to` picks the messages for one function, or one instance of it, typed by its handle."""
+
+    def to(self, receiver: FunctionRef[M] | Target[M]) -> list[M]:
+        """Return the messages for this receiver, in order."""
+        function, identity = (receiver.function, receiver.id) if isinstance(receiver, Target) else (receiver, None)
+        return [
+            sent.message
+            for sent in self
+            if sent.to.typename() == function.typename and identity in (None, sent.to.identity)
+        ]
+
+
+class Egresses(list[Egressed]):
+    """What was sent out, in order; `to` picks the values of one egress, typed by it."""
+
+    def to(self, egress: TypedEgress[X]) -> list[X]:
+        """Return the values for this egress, in order."""
+        return [left.value for left in self if left.egress == egress.typename]
+
+
+class RecordingContext(Context[S_co]):
+    """A Context that tells what was done with it, also after the call."""
+
+    __slots__ = ("_egressed", "_recorded", "_undeclared")
+
+    def __init__(self, around: Surroundings, recorded: _Recorded) -> None:
+        super().__init__(around, _NO_INVOCATION)
+        self._recorded = recorded
+        self._egressed: list[tuple[Any, dict[str, Any]]] = []
+        self._undeclared: dict[str, Cell] = {}
+
+    @property
+    def sent(self) -> Messages[Sent]:
+        """What was sent, in order; replies too."""
+        return Messages(self._recorded.sent)
+
+    @property
+    def delayed(self) -> Messages[Delayed]:
+        """What was sent with a delay, in order, also if it was cancelled."""
+        return Messages(self._recorded.delayed)
+
+    @property
+    def cancelled(self) -> list[str]:
+        """The tokens that were cancelled, in order."""
+        return list(self._recorded.cancelled)
+
+    @property
+    def egress(self) -> Egresses:
+        """What was sent out, in order."""
+        return Egresses(
+            Egressed(typename, value, options, record)
+            for (typename, record), (value, options) in zip(self._recorded.egressed, self._egressed, strict=True)
+        )
+
+    def send_egress(self, egress: Any, /, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # the overloads are Context's
+        """Send out, and remember the value and its options."""
+        value = copy.deepcopy(args[0]) if args else None
+        super().send_egress(egress, *args, **kwargs)
+        self._egressed.append((value, kwargs))
+
+    def pack_and_send_egress(self, typename: str, message: Sendable) -> None:
+        """Send out by name, and remember the value."""
+        value = copy.deepcopy(message)
+        super().pack_and_send_egress(typename, message)
+        self._egressed.append((value, {}))
+
+    def _cell(self, key: str | ValueSpec[Any, Any]) -> Cell:
+        """Take a ValueSpec that is listed where the function is bound, which a context without function cannot know."""
+        name = key if isinstance(key, str) else key.name
+        if isinstance(key, ValueSpec) and self._around.cells.named(name) is None:
+            return self._undeclared.setdefault(name, Cell(name, key, None))
+        return self._undeclared.get(name) or super()._cell(key)
+
+
+@overload
+def context(
+    *, address: str | Address = ..., caller: str | Address | None = ..., headers: Sequence[Header] = ...
+) -> RecordingContext: ...
+@overload
+def context(
+    state: S, *, address: str | Address = ..., caller: str | Address | None = ..., headers: Sequence[Header] = ...
+) -> RecordingContext[S]: ...
+def context(
+    state: State | None = None,
+    *,
+    address: str | Address = "test/function/id",
+    caller: str | Address | None = None,
+    headers: Sequence[Header] = (),
+) -> RecordingContext[Any]:
+    """Make a context for one call of a function: context(GreeterState(visits=2), address="example/greeter/bob").
+
+    `state` is what is stored before the call; it stays as it is, and what the call left is `context.state`. Addresses
+    are "<namespace>/<type>/<identity>". Raises DeclarationError for another text.
+    """
+    given = State() if state is None else state
+    cls = type(given)
+    specs = specs_of(cls)
+    cells = Cells(specs, cls.__statefun_state__.by_name, _stored_of(given), free=not specs)
+    recorded = _Recorded()
+    batch = _HandMade(_address(address), _address(caller) if caller is not None else None, tuple(headers))
+    around = Surroundings(batch.address.typename(), batch, recorded, bound_to(cls, cells), cells)
+    return RecordingContext(around, recorded)
+
+
+def _address(given: str | Address) -> Address:
+    return given if isinstance(given, Address) else Address.parse(given)
+
+
+class _Stored(dict[str, Stored]):
+    """The values before the call, by name."""
+
+    def load(self, name: str, spec: Declared | None, /) -> Stored | None:  # noqa: ARG002 -- they are encoded by it already
+        return self.get(name)
+
+
+def _stored_of(state: State) -> _Stored:
+    """Encode a State that was built by hand. What equals the default is not stored: nothing was written yet."""
+    found = _Stored()
+    for index, spec in enumerate(specs_of(type(state))):
+        stored = cells_of(state).open(index).stored()
+        if stored is not None and (spec.default is None or spec.type.encode(spec.default()) != stored[1]):
+            found[spec.name] = stored
+    return found
+
+
+class _Nothing:
+    """The message of an invocation that came by hand: the function gets it as an argument."""
+
+    typename = ""
+    value = b""
+
+
+class _NoInvocation:
+    argument = _Nothing()
+
+
+_NO_INVOCATION: Invocation = _NoInvocation()
+
+
+class _HandMade:
+    """A batch that no runtime sent (protocol.Batch)."""
+
+    invocations: Sequence[Invocation] = (_NO_INVOCATION,)
+    states: Sequence[StateEntry] = ()
+    registers_states = True
+
+    def __init__(self, address: Address, caller: Address | None, headers: tuple[Header, ...]) -> None:
+        self.address = address
+        self.namespace, self.type, self.identity = address.namespace, address.type, address.identity
+        self._caller = caller
+        self._headers = headers
+
+    def stored(self, entry: StateEntry, *, as_any: bool) -> Stored | None:
+        raise NotImplementedError  # its values are in the source of its cells
+
+    def caller(self, invocation: Invocation) -> Address | None:  # noqa: ARG002 -- there is one
+        return self._caller
+
+    def headers(self, invocation: Invocation) -> Sequence[Header]:  # noqa: ARG002 -- there is one
+        return self._headers
+
+    def reply(self) -> _Recorded:
+        return _Recorded()
+
+
+class _Recorded:
+    """A reply that keeps its effects decoded (protocol.Reply)."""
+
+    speaks_cancellation = True
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+        self.delayed: list[Delayed] = []
+        self.cancelled: list[str] = []
+        self.egressed: list[tuple[str, AnyPb]] = []
+
+    def send(self, target: str, identity: str, typename: str, data: bytes, type: Type[Any] | None) -> None:
+        self.sent.append(Sent(_to(target, identity), _decoded(typename, data, type)))
+
+    def send_after(
+        self, delay_ms: int, target: str, identity: str, typename: str, data: bytes, type: Type[Any] | None, token: str
+    ) -> None:
+        message = _decoded(typename, data, type)
+        self.delayed.append(Delayed(_to(target, identity), message, timedelta(milliseconds=delay_ms), token or None))
+
+    def cancel(self, token: str) -> None:
+        self.cancelled.append(token)
+
+    def egress(self, egress: str, typename: str, data: bytes) -> None:
+        split_typename(egress)  # as the wire takes it apart
+        self.egressed.append((egress, AnyPb(type_url=typename, value=data)))
+
+    def write_state(self, name: str, typename: str, data: bytes) -> None:
+        raise NotImplementedError  # a hand-made call settles nothing: its cells stay readable
+
+    def delete_state(self, name: str) -> None:
+        raise NotImplementedError
+
+    def encode(self) -> bytes:
+        raise NotImplementedError  # there is no wire
+
+    def mark(self) -> Mark:
+        return _Mark((len(self.sent), len(self.delayed), len(self.cancelled), len(self.egressed)))
+
+    def rollback(self, mark: Mark) -> None:
+        assert isinstance(mark, _Mark)
+        for kept, length in zip((self.sent, self.delayed, self.cancelled, self.egressed), mark, strict=True):
+            del kept[length:]
+
+
+class _Mark(tuple[int, int, int, int]):
+    __slots__ = ()
+
+
+def _to(target: str, identity: str) -> Address:
+    return Address(*split_typename(target), identity)
+
+
+def _decoded(typename: str, data: bytes, type: Type[Any] | None) -> Any:
+    return AnyPb(type_url=typename, value=data) if type is None else type.decode(data)
