@@ -142,8 +142,9 @@ def protoc_python() -> str:
 
 def run(*command: str | os.PathLike[str]) -> None:
     """Run `command` at the root of the tree; its output is shown only if it fails."""
-    done = subprocess.run(  # noqa: S603 - the commands are this file's own
-        [os.fspath(part) for part in command],
+    words = [os.fspath(part) for part in command]
+    done = subprocess.run(
+        words,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -151,7 +152,7 @@ def run(*command: str | os.PathLike[str]) -> None:
         check=False,
     )
     if done.returncode:
-        message = f"{done.stdout}\nThis failed: {' '.join(map(os.fspath, command))}"
+        message = f"{done.stdout}\nThis failed: {' '.join(words)}"
         raise CodegenError(message)
 
 

@@ -1,0 +1,63 @@
+# `make help` lists what there is. Python and make are all a machine needs; the rest goes into .venv and .cache.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help test test-all test-pythons test-protobufs demo bench protos format lock clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
+
+test: .venv/ready  ## run every check, as a change must pass it
+	@$(BIN)/python tools/check.py
+
+test-all: test test-pythons test-protobufs  ## and the tests on every CPython and every protobuf line
+
+test-pythons: .venv/ready  ## run the tests on every CPython of this machine
+	@$(BIN)/python tools/matrix.py pythons
+
+test-protobufs: .venv/ready  ## run the tests on the oldest protobufs and on the pure-Python backend
+	@$(BIN)/python tools/matrix.py protobufs
+
+demo: .venv/ready  ## run the greeter of the README
+	@$(BIN)/python examples/greeter/greeter.py
+
+bench: .venv/ready  ## measure the package on this machine (benchmarks/README.md says how to read it)
+	@$(BIN)/python benchmarks/run.py
+
+protos: .venv/ready  ## generate the protobuf modules and stubs again
+	@$(BIN)/python tools/generate_protos.py
+
+format: .venv/ready  ## format the code and fix what can be fixed safely
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+lock: .cache/lock/ready  ## resolve requirements/*.in again, to the newest versions
+	@cd requirements && for name in lock codegen-protoc codegen-stubs protobuf-5 protobuf-6 test dev; do \
+		../.cache/lock/bin/uv pip compile $$name.in --output-file $$name.txt --upgrade --quiet \
+			--universal --python-version 3.10 --generate-hashes \
+			--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' || exit 1; \
+	done
+
+clean:  ## delete the environments and every cache
+	rm -rf .venv .cache .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
+		build dist htmlcov
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment is made anew when the locked versions change; the package is installed again when its metadata does.
+.venv/locked: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "statefun needs Python 3.10 or newer; say PYTHON=...")'
+	@echo "Making .venv from requirements/dev.txt"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/ready: .venv/locked pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.cache/lock/ready: requirements/lock.txt
+	@$(PYTHON) -m venv --clear .cache/lock
+	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	@touch $@
