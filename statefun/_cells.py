@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from google.protobuf.any_pb2 import Any as AnyPb
 
 from statefun import _hints
-from statefun.errors import ContextError, SendError, StateError, UndecodableState
+from statefun.errors import ContextError, SendError, StateError, UndecodableState, reason
 from statefun.protocol import ANY, Stored
 from statefun.types import Type, decoder, short
 
@@ -105,8 +105,8 @@ class Cell:
         except Exception as error:
             raise _undecodable(self.name, ANY, error) from error
 
-    def write_any(self, value: AnyPb | None) -> None:
-        """Set the packed value, or delete it. Raises StateError for one of another type than the state's."""
+    def write_any(self, value: object) -> None:
+        """Set the packed value (an Any), or delete it (None). Raises StateError, also for an Any of another type."""
         if value is None:
             self.delete()
             return
@@ -259,4 +259,4 @@ def _decoded(spec: Declared, typename: str, data: bytes) -> Any:
 
 
 def _undecodable(name: str, typename: str, error: Exception) -> UndecodableState:
-    return UndecodableState(f"state {name!r} cannot be read as {short(typename)}: {error or type(error).__name__}")
+    return UndecodableState(f"state {name!r} cannot be read as {short(typename)}: {reason(error)}")

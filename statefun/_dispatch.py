@@ -14,7 +14,7 @@ from google.protobuf.any_pb2 import Any as AnyPb
 from google.protobuf.message import Message
 
 from statefun import _hints, _json
-from statefun.errors import DeclarationError, SendError, UndecodableMessage, UnexpectedMessage, with_help
+from statefun.errors import DeclarationError, SendError, UndecodableMessage, UnexpectedMessage, reason, with_help
 from statefun.types import (
     PRIMITIVES, PROTOCOLS, Type, carries_codec, compile_json, is_enum, message_name, short, type_of, for_value,
 )  # fmt: skip
@@ -86,7 +86,7 @@ class Accepts(Mapping[str, type]):
         try:
             return decode(data)
         except Exception as error:
-            msg = f"{function} cannot read a message of {len(data)} bytes as {short(typename)}: {error or type(error).__name__}"
+            msg = f"{function} cannot read a message of {len(data)} bytes as {short(typename)}: {reason(error)}"
             raise UndecodableMessage(msg) from error
 
     def type_for(self, message: object, function: str) -> Type[Any] | None:

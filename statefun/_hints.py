@@ -156,7 +156,7 @@ def show(hint: Any) -> str:
     if is_class(hint):
         return hint.__qualname__
     if isinstance(hint, (typing.NewType, typing.TypeVar)) or is_alias(hint):
-        return hint.__name__
+        return str(hint.__name__)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if is_union(hint):
         return " | ".join(show(argument) for argument in arguments)

@@ -12,7 +12,6 @@ missing one takes its default.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import datetime as dt
 import enum
@@ -292,4 +291,3 @@ _SCALARS: dict[type, tuple[Convert, Convert]] = {
     dt.datetime: _parsed("a datetime in ISO 8601", _isoformat, _parse_datetime),
     dt.date: _parsed("a date in ISO 8601", _isoformat, dt.date.fromisoformat),
 }
-_ = binascii  # b64decode raises its Error, a ValueError

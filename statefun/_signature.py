@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, TypeGuard
@@ -24,7 +24,7 @@ from statefun.state import State, ValueSpec, specs_of
 __all__ = ["Signature", "describe", "is_awaitable", "read_signature"]
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+_STARS: dict[object, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 _CONTEXT_AND_MESSAGE = 2
 
 
@@ -42,7 +42,7 @@ class Signature:
 def read_signature(typename: str, fn: object, scope: _hints.Scope) -> Signature:
     """Read a callable that is bound to a typename. Raises BindError, StateError."""
     reader = _Reader(typename, fn, scope)
-    inner = reader.callable()
+    inner = reader.function()
     context, message = reader.parameters(inner)
     context_hint, message_hint = reader.hint(inner, context), reader.hint(inner, message)
     if _class_of(message_hint) is Context:
@@ -67,7 +67,7 @@ class _Reader:
     def error(self, problem: str, help: str = "") -> BindError:
         return BindError(self._typename, self._where, problem, help)
 
-    def callable(self) -> FunctionType:
+    def function(self) -> FunctionType:
         """Return the def behind the callable."""
         fn = self._fn
         if isinstance(fn, type):
@@ -222,5 +222,3 @@ def _type_checking_import(fn: FunctionType, name: str) -> int:
                 return statement.lineno
     return 0
 
-
-_ = Callable

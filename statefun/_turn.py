@@ -12,7 +12,7 @@ from typing import Any
 from statefun._cells import Cells, Declared
 from statefun._signature import describe, is_awaitable
 from statefun.context import ENDED, Context, Surroundings
-from statefun.errors import BindError, MissingState, UndecodableMessage, UndecodableState, with_help
+from statefun.errors import BindError, MissingState, UndecodableMessage, UndecodableState, reason, with_help
 from statefun.functions import StatefulFunction
 from statefun.protocol import ANY, Batch, Completed, MissingStates, MissingStateSpec, Reply, StateEntry, Stored
 from statefun.state import bound_to
@@ -82,7 +82,7 @@ class Turn:
                 return decode(data)
             except Exception as error:
                 what = f"{self._function.typename} cannot read a message of {len(data)} bytes as {short(typename)}"
-                msg = f"{what}: {error or type(error).__name__}"
+                msg = f"{what}: {reason(error)}"
                 raise UndecodableMessage(msg) from error
         return self._function.accepts.unpack(typename, data, self._function.typename)
 

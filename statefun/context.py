@@ -18,7 +18,7 @@ from statefun.address import Address
 from statefun.egress import KAFKA_RECORD, Egress, KafkaEgress, MessageEgress
 from statefun.errors import ContextError, SendError, UnsendableError
 from statefun.references import Envelope, Target, no_identity
-from statefun.state import State, StateHandle, UndeclaredState, ValueSpec
+from statefun.state import State, UndeclaredState, ValueSpec
 from statefun.types import Sendable, Type, for_value
 
 if TYPE_CHECKING:
@@ -356,5 +356,3 @@ def _milliseconds(delay: object) -> int:
         raise SendError(msg)
     return delay // _MILLISECOND
 
-
-_ = StateHandle

@@ -239,7 +239,7 @@ class MessageEgress(TypedEgress[M_contra]):
 
     _numbers = True
 
-    def record(self, value: M_contra, /) -> M_contra:
+    def record(self, value: M_contra, /) -> Sendable:
         """Return the value. Raises SendError."""
         self._type_for(value)
         return value

@@ -120,6 +120,11 @@ class MissingState(ConfigError, LookupError):
     """The runtime did not send a state that the function declares."""
 
 
+def reason(error: Exception) -> str:
+    """Return the text of an error, or the name of its class where it has none."""
+    return str(error) or type(error).__name__
+
+
 def with_help(problem: str, help: str) -> str:
     """Return the problem with its help in a line of its own."""
     return f"{problem}\n  help: {help}" if help else problem

@@ -14,7 +14,6 @@ from typing import Any, Generic, cast
 from typing_extensions import TypeVar
 
 from statefun import _hints
-from statefun._dispatch import Accepts
 from statefun._signature import describe, read_signature
 from statefun.address import split_typename
 from statefun.context import Context
@@ -178,5 +177,3 @@ def _same_cell(old: StatefulFunction[Any, Any, Any], new: StatefulFunction[Any, 
         getattr(old.fn, "__qualname__", 0) == getattr(new.fn, "__qualname__", 1)
     )
 
-
-_ = Accepts

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
-from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Awaitable, Generator
+from typing import TYPE_CHECKING, Literal
 
 from statefun._signature import describe
 from statefun._turn import Turn
@@ -106,7 +105,7 @@ class AsyncRequestReplyHandler(_Handler):
         self, functions: StatefulFunctions, *, threads: int = THREADS, wire: Literal["v2", "v3"] | None = None
     ) -> None:
         super().__init__(functions, wire=wire)
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 0:
+        if threads.__class__ is not int or threads < 0:
             msg = f"threads is a number of threads, or 0, not {threads!r}"
             raise ConfigError(msg)
         self._threads = threads
@@ -151,5 +150,3 @@ async def _drive(steps: Steps, current: Awaitable[object] | Completed | MissingS
             current = _advance(steps)
     return current
 
-
-_ = (Any, Callable, functools)

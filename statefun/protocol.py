@@ -59,8 +59,9 @@ class Mark(Protocol):
 class Reply(Protocol):
     """Where the effects of a batch go. What is given is encoded at the call: later changes of a message do not show."""
 
-    speaks_cancellation: bool
-    """Whether the runtime knows tokens and cancellation (v3)."""
+    @property
+    def speaks_cancellation(self) -> bool:
+        """Whether the runtime knows tokens and cancellation (v3)."""
 
     def send(self, target: str, identity: str, typename: str, data: bytes, type: Type[Any] | None) -> None:
         """Send a message; `type` is what it was encoded with, None for an Any."""
@@ -95,13 +96,29 @@ class Reply(Protocol):
 class Batch(Protocol):
     """What the runtime sends: messages for one address, and its stored values."""
 
-    namespace: str
-    type: str
-    identity: str
-    invocations: Sequence[Invocation]
-    states: Sequence[StateEntry]
-    registers_states: bool
-    """Whether a state that is missing can be asked for (v3); otherwise module.yaml has to list it (v2)."""
+    @property
+    def namespace(self) -> str:
+        """The namespace of the function (`target.namespace`)."""
+
+    @property
+    def type(self) -> str:
+        """The name of the function (`target.type`)."""
+
+    @property
+    def identity(self) -> str:
+        """The instance of it (`target.id`); may be empty."""
+
+    @property
+    def invocations(self) -> Sequence[Invocation]:
+        """The messages, in the order of their arrival."""
+
+    @property
+    def states(self) -> Sequence[StateEntry]:
+        """The stored values, in no order to rely on."""
+
+    @property
+    def registers_states(self) -> bool:
+        """Whether a state that is missing can be asked for (v3); otherwise module.yaml has to list it (v2)."""
 
     def stored(self, entry: StateEntry, *, as_any: bool) -> Stored | None:
         """Return what an entry holds, None if nothing; `as_any`: what is stored is an Any, whatever is in it.

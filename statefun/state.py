@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast, overload
 
@@ -18,7 +18,7 @@ from typing_extensions import Never, TypeVar, dataclass_transform
 
 from statefun import _hints
 from statefun._cells import Cell, Cells
-from statefun.errors import ContextError, SendError, StateError, UndecodableState
+from statefun.errors import SendError, StateError, UndecodableState, reason
 from statefun.types import Sendable, Storable, Type, decoder, for_value, pack, short, storable
 
 if TYPE_CHECKING:
@@ -444,7 +444,7 @@ class StateHandle:
         try:
             return decode(stored.value)
         except Exception as error:
-            msg = f"the state cannot be read as {short(stored.type_url)}: {error or error.__class__.__name__}"
+            msg = f"the state cannot be read as {short(stored.type_url)}: {reason(error)}"
             raise UndecodableState(msg) from error
 
     @overload
@@ -456,5 +456,3 @@ class StateHandle:
         for_value(value, type)
         self._cell.write_any(pack(value, type))
 
-
-_ = (Mapping, ContextError)

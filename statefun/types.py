@@ -12,12 +12,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeGuard, TypeVar, Union, cast, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from statefun import _hints, _json, _primitives
 from statefun.address import split_typename
-from statefun.errors import DeclarationError, SendError, StateError, UnsendableError, with_help
+from statefun.errors import DeclarationError, StateError, UnsendableError, with_help
 
 if TYPE_CHECKING:
     from google.protobuf.wrappers_pb2 import Int64Value as _Wrapper
@@ -210,7 +209,7 @@ def _serialize_sorted(message: Message) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _has_map(descriptor: Descriptor, seen: set[str]) -> bool:
+def _has_map(descriptor: Any, seen: set[str]) -> bool:
     """Tell whether there is a map field in the message or in one that it holds. Struct and Any count as having one."""
     if descriptor.full_name in seen:
         return False
@@ -431,5 +430,3 @@ def unsendable(cls: type[Any]) -> str:
         "send a protobuf message, bool, int, float, str, bytes, or a class declared with json_type or custom_type",
     )
 
-
-_ = SendError  # what the encoders raise

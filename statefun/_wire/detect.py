@@ -12,6 +12,7 @@ values; undecided is v2): typenames do not, since either version may carry any.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from google.protobuf.message import DecodeError
@@ -40,24 +41,21 @@ def open_request(request: bytes, guess: Version, *, fixed: bool = False) -> Batc
     What official runtimes send shows its version in the first argument, so that the right guess costs one parse and one
     look; the bytes are walked only where that look decides nothing.
     """
-    if guess == "v2":
-        batch = _parse_v2(request)
-        if fixed or (isinstance(batch, v2.Batch) and batch.invocations and batch.invocations[0].argument.value):
-            return _or_raise(batch, request)
-    else:
-        batch = _parse_v3(request)
-        if fixed or (isinstance(batch, v3.Batch) and batch.has_value()):
-            return _or_raise(batch, request)
-    version = version_of(request)
+    opened = _open_v2(request) if guess == "v2" else _open_v3(request)
+    if not isinstance(opened, Failure) and (fixed or opened.shows_version()):
+        return opened
+    version: Version = guess if fixed else version_of(request)
     if version != guess:
-        batch = _parse_v2(request) if version == "v2" else _parse_v3(request)
-    return _or_raise(batch, request)
+        opened = _open_v2(request) if version == "v2" else _open_v3(request)
+    if isinstance(opened, Failure):
+        raise _malformed(request, opened.error) from opened.error
+    return opened
 
 
 def version_of(request: bytes) -> Version:
     """Tell the version of a request from its bytes alone. Raises MalformedRequest where they are no protobuf."""
     try:
-        batches = [body for number, kind, body in fields(request) if number == _INVOCATION and kind == _LENGTH]
+        batches = [body for number, body in _messages(request) if number == _INVOCATION]
         arguments = _inner(batches, _INVOCATIONS, _ARGUMENT)
         states = _inner(batches, _STATE, _STATE_VALUE)
         return _decided(arguments) or _decided_leniently(states) or "v2"
@@ -65,11 +63,18 @@ def version_of(request: bytes) -> Version:
         raise _malformed(request, error) from error
 
 
+def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Walk the length-delimited fields of a message."""
+    for number, kind, body in fields(data):
+        if kind == _LENGTH and isinstance(body, bytes):
+            yield number, body
+
+
 def _inner(batches: list[bytes], outer: int, inner: int) -> Iterator[bytes]:
     for batch in batches:
-        for number, kind, body in fields(batch):
-            if number == outer and kind == _LENGTH:
-                yield from (part for n, k, part in fields(body) if n == inner and k == _LENGTH)
+        for number, body in _messages(batch):
+            if number == outer:
+                yield from (part for n, part in _messages(body) if n == inner)
 
 
 def _decided(values: Iterator[bytes]) -> Version | None:
@@ -94,29 +99,31 @@ def _decided_leniently(states: Iterator[bytes]) -> Version | None:
     return None
 
 
-def _parse_v2(request: bytes) -> v2.Batch | Exception | None:
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that cannot be parsed as one version; it may be of the other."""
+
+    error: Exception | None
+    """What the parser said; None where it parsed, and found no invocation."""
+
+
+def _open_v2(request: bytes) -> v2.Batch | Failure:
     try:
         parsed = wire_v2_pb2.ToFunction.FromString(request)
     except (DecodeError, TypeError) as error:
-        return error
-    return v2.Batch(parsed.invocation) if parsed.HasField("invocation") else None
+        return Failure(error)
+    return v2.Batch(parsed.invocation) if parsed.HasField("invocation") else Failure(None)
 
 
-def _parse_v3(request: bytes) -> v3.Batch | Exception | None:
+def _open_v3(request: bytes) -> v3.Batch | Failure:
     try:
         parsed = wire_v3_pb2.ToFunction.FromString(request)
     except (DecodeError, TypeError) as error:
-        return error
-    return v3.Batch(parsed.invocation) if parsed.HasField("invocation") else None
+        return Failure(error)
+    return v3.Batch(parsed.invocation) if parsed.HasField("invocation") else Failure(None)
 
 
-def _or_raise(batch: Batch | Exception | None, request: bytes) -> Batch:
-    if batch is None or isinstance(batch, Exception):
-        raise _malformed(request, batch) from batch
-    return batch
-
-
-def _malformed(request: bytes, error: Exception | None) -> MalformedRequest:
+def _malformed(request: object, error: Exception | None) -> MalformedRequest:
     if not isinstance(request, bytes):
         return MalformedRequest(f"a request is bytes, not {type(request).__name__}")
     if not request:

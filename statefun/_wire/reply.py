@@ -143,8 +143,8 @@ class EncodedReply:
     def rollback(self, mark: Mark) -> None:
         """Take back everything since that point."""
         assert isinstance(mark, _Mark)
-        for parts, length in zip((self._mutations, self._messages, self._delayed, self._egress), mark, strict=True):
-            del parts[length:]
+        mutations, messages, delayed, egress = mark
+        del self._mutations[mutations:], self._messages[messages:], self._delayed[delayed:], self._egress[egress:]
 
     # --- the whole ---
 

@@ -7,7 +7,7 @@ serialized Any; every state of module.yaml is in every request, and one without 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 from google.protobuf.message import DecodeError
 
@@ -27,10 +27,10 @@ class Reply(EncodedReply):
     speaks_cancellation = False
     record_namespace = "org.apache.flink.statefun.flink.io"
 
-    _targets: dict[str, bytes] = {}
-    _values: dict[str, bytes] = {}
-    _egresses: dict[str, bytes] = {}
-    _records: dict[str, bytes] = {}
+    _targets: ClassVar[dict[str, bytes]] = {}
+    _values: ClassVar[dict[str, bytes]] = {}
+    _egresses: ClassVar[dict[str, bytes]] = {}
+    _records: ClassVar[dict[str, bytes]] = {}
 
     @staticmethod
     def value_prefix(typename: str) -> bytes:
@@ -50,7 +50,6 @@ class Batch:
 
     __slots__ = ("identity", "invocations", "namespace", "states", "type")
     registers_states = False
-    reply = Reply
 
     def __init__(self, request: ToFunction.InvocationBatchRequest) -> None:
         target = request.target
@@ -59,6 +58,15 @@ class Batch:
         self.identity = target.id
         self.invocations: Sequence[Invocation] = request.invocations
         self.states: Sequence[StateEntry] = request.state
+
+    def shows_version(self) -> bool:
+        """Tell whether the first argument shows that this is v2: `value` is read from a length-delimited field only."""
+        invocations = self.invocations
+        return bool(invocations) and bool(invocations[0].argument.value)
+
+    def reply(self) -> Reply:
+        """Return an empty reply."""
+        return Reply()
 
     def stored(self, entry: StateEntry, *, as_any: bool) -> Stored | None:
         """Return what an entry holds; no bytes are no value. Raises UndecodableState for bytes that are no Any."""

@@ -7,7 +7,7 @@ one without a value has no `state_value`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 from statefun._primitives import varint
 from statefun._proto.wire_v3_pb2 import FromFunction, ToFunction
@@ -24,10 +24,10 @@ class Reply(EncodedReply):
     speaks_cancellation = True
     record_namespace = "io.statefun.sdk.egress"
 
-    _targets: dict[str, bytes] = {}
-    _values: dict[str, bytes] = {}
-    _egresses: dict[str, bytes] = {}
-    _records: dict[str, bytes] = {}
+    _targets: ClassVar[dict[str, bytes]] = {}
+    _values: ClassVar[dict[str, bytes]] = {}
+    _egresses: ClassVar[dict[str, bytes]] = {}
+    _records: ClassVar[dict[str, bytes]] = {}
 
     @staticmethod
     def value_prefix(typename: str) -> bytes:
@@ -45,7 +45,6 @@ class Batch:
 
     __slots__ = ("_parsed", "identity", "invocations", "namespace", "states", "type")
     registers_states = True
-    reply = Reply
 
     def __init__(self, request: ToFunction.InvocationBatchRequest) -> None:
         target = request.target
@@ -56,10 +55,14 @@ class Batch:
         self.invocations: Sequence[Invocation] = self._parsed
         self.states: Sequence[StateEntry] = request.state
 
-    def has_value(self) -> bool:
-        """Tell whether the first argument says by its `has_value` that this is v3: it is read from a varint only."""
+    def shows_version(self) -> bool:
+        """Tell whether the first argument shows that this is v3: `has_value` is read from a varint only."""
         invocations = self._parsed
         return bool(invocations) and invocations[0].argument.has_value
+
+    def reply(self) -> Reply:
+        """Return an empty reply."""
+        return Reply()
 
     def stored(self, entry: StateEntry, *, as_any: bool) -> Stored | None:  # noqa: ARG002 -- an Any is a typename of its own here
         """Return what an entry holds; without `has_value` it holds nothing."""

@@ -116,7 +116,7 @@ class RecordingContext(Context[S_co]):
             for (typename, record), (value, options) in zip(self._recorded.egressed, self._egressed, strict=True)
         )
 
-    def send_egress(self, egress: Any, /, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # the overloads are Context's
+    def send_egress(self, egress: Any, /, *args: Any, **kwargs: Any) -> None:
         """Send out, and remember the value and its options."""
         value = copy.deepcopy(args[0]) if args else None
         super().send_egress(egress, *args, **kwargs)
@@ -268,8 +268,8 @@ class _Recorded:
 
     def rollback(self, mark: Mark) -> None:
         assert isinstance(mark, _Mark)
-        for kept, length in zip((self.sent, self.delayed, self.cancelled, self.egressed), mark, strict=True):
-            del kept[length:]
+        sent, delayed, cancelled, egressed = mark
+        del self.sent[sent:], self.delayed[delayed:], self.cancelled[cancelled:], self.egressed[egressed:]
 
 
 class _Mark(tuple[int, int, int, int]):
