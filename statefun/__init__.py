@@ -9,7 +9,14 @@ from statefun import errors as errors
 from statefun import types as types
 from statefun.address import Address
 from statefun.context import Context
-from statefun.egress import Egress, KafkaEgress, KinesisEgress, MessageEgress, kafka_egress_record, kinesis_egress_record
+from statefun.egress import (
+    Egress,
+    KafkaEgress,
+    KinesisEgress,
+    MessageEgress,
+    kafka_egress_record,
+    kinesis_egress_record,
+)
 from statefun.errors import (
     BindError,
     ConfigError,

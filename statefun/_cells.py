@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from google.protobuf.any_pb2 import Any as AnyPb
 
 from statefun import _hints
+from statefun._type import decoder, short
 from statefun.errors import ContextError, SendError, StateError, UndecodableState, reason
 from statefun.protocol import ANY, Stored
-from statefun.types import Type, decoder, short
+from statefun.types import Type
 
 if TYPE_CHECKING:
     from statefun.protocol import Reply
@@ -44,7 +45,8 @@ class Source(Protocol):
 class Cell:
     """One stored value of one address during one batch.
 
-    A typed value is live: it counts as changed when it was assigned, and when it no longer encodes to what was received.
+    A typed value is live: it counts as changed when it was assigned, and when it no longer encodes to what was
+    received.
     """
 
     __slots__ = ("_assigned", "_baseline", "_received", "_stored", "live", "name", "spec", "value")
@@ -111,7 +113,8 @@ class Cell:
             self.delete()
             return
         if not isinstance(value, AnyPb):
-            msg = f"state {self.name!r} is set to a google.protobuf.Any by name, not to {_hints.show(type(value))}; pack it"
+            got = _hints.show(type(value))
+            msg = f"state {self.name!r} is set to a google.protobuf.Any by name, not to {got}; pack it"
             raise StateError(msg)
         if self.spec is None or self.spec.type.typename == ANY:
             self._stored = self._any_to_store(value)
@@ -180,7 +183,9 @@ class Cells(list["Cell | None"]):
 
     __slots__ = ("_by_name", "_free", "_open", "_source", "_specs")
 
-    def __init__(self, specs: Sequence[Declared], by_name: Mapping[str, int], source: Source | None, *, free: bool) -> None:
+    def __init__(
+        self, specs: Sequence[Declared], by_name: Mapping[str, int], source: Source | None, *, free: bool
+    ) -> None:
         super().__init__([None] * len(specs))
         self._free = free  # whether nothing is declared, and every name may be used
         self._specs = specs
@@ -250,7 +255,8 @@ def _encoded(spec: Declared, value: Any) -> bytes:
 def _decoded(spec: Declared, typename: str, data: bytes) -> Any:
     decode = decoder(spec.type, typename)
     if decode is None:
-        msg = f"state {spec.name!r} holds {short(typename) or 'a value without a type'}, which is no {_hints.show(spec.type.cls)}"
+        held = short(typename) or "a value without a type"
+        msg = f"state {spec.name!r} holds {held}, which is no {_hints.show(spec.type.cls)}"
         raise UndecodableState(msg)
     try:
         return decode(data)

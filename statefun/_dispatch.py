@@ -14,10 +14,18 @@ from google.protobuf.any_pb2 import Any as AnyPb
 from google.protobuf.message import Message
 
 from statefun import _hints, _json
+from statefun._type import message_name, short
 from statefun.errors import DeclarationError, SendError, UndecodableMessage, UnexpectedMessage, reason, with_help
-from statefun.types import (
-    PRIMITIVES, PROTOCOLS, Type, carries_codec, compile_json, is_enum, message_name, short, type_of, for_value,
-)  # fmt: skip
+from statefun.types import (  # fmt: skip
+    PRIMITIVES,
+    PROTOCOLS,
+    Type,
+    carries_codec,
+    compile_json,
+    for_value,
+    is_enum,
+    type_of,
+)
 
 __all__ = ["Accepts", "Refusal", "accepted"]
 
@@ -63,7 +71,9 @@ class Accepts(Mapping[str, type]):
     def __str__(self) -> str:
         """Write it as the hint would be written."""
         names = [
-            f"Annotated[{cls.__name__}, {found.hint_name}]" if found is not type_of(cls) and cls in PRIMITIVES else cls.__name__
+            f"Annotated[{cls.__name__}, {found.hint_name}]"
+            if found is not type_of(cls) and cls in PRIMITIVES
+            else cls.__name__
             for cls, found in self.by_class.items()
         ]
         return " | ".join([*names, "Any"] if self.catch_all else names)
@@ -141,8 +151,8 @@ class _Table:
         if problem is not None:
             raise self._refuse(*problem)
         if named is not None and named.cls is not cls:
-            msg = f"'{self._shown}' is contradictory: {named.hint_name} is a type of {_hints.show(named.cls)}, not of {_hints.show(cls)}"
-            raise self._refuse(msg, "")
+            contradiction = f"{named.hint_name} is a type of {_hints.show(named.cls)}, not of {_hints.show(cls)}"
+            raise self._refuse(f"'{self._shown}' is contradictory: {contradiction}", "")
         found = named or type_of(cls)
         if found is None:
             why, help = _why_not(cls, self._namespace)
@@ -157,21 +167,33 @@ class _Table:
         if _hints.is_never(cls):
             return f"'{self._shown}' accepts no message at all", ""
         if isinstance(cls, typing.TypeVar):
-            return f"'{self._shown}' uses the type variable {cls}, which has no value at run time", "list the message types"
+            return (
+                f"'{self._shown}' uses the type variable {cls}, which has no value at run time",
+                "list the message types",
+            )
         if cls in (Message, object, Any) or cls in PROTOCOLS:
-            return f"'{self._shown}' includes {_hints.show(cls)}, which does not say how to unpack what arrives", _LIST_TYPES
+            return (
+                f"'{self._shown}' includes {_hints.show(cls)}, which does not say how to unpack what arrives",
+                _LIST_TYPES,
+            )
         return None
 
     def _check_json(self, found: Type[Any]) -> None:
         try:
             compile_json(found)
         except DeclarationError as error:
-            raise self._refuse(f"'{self._shown}' includes {_hints.show(found.cls)}, which has no JSON form: {error}", "") from None
+            raise self._refuse(
+                f"'{self._shown}' includes {_hints.show(found.cls)}, which has no JSON form: {error}", ""
+            ) from None
 
     def _check_ambiguous(self, cls: type, found: Type[Any], source: Any) -> None:
         known = self.types.get(cls)
         if known is not None and (known.typename != found.typename or self._sources[cls] is not source):
-            same = f"arrive as {short(found.typename)!r}" if known.typename == found.typename else f"are {_hints.show(cls)} in Python"
+            same = (
+                f"arrive as {short(found.typename)!r}"
+                if known.typename == found.typename
+                else f"are {_hints.show(cls)} in Python"
+            )
             both = f"{_hints.show(self._sources[cls])} and {_hints.show(source)} both {same}"
             raise self._refuse(f"'{self._shown}' is ambiguous: {both}", "keep one of them")
         for other, type in self.types.items():
@@ -185,7 +207,10 @@ def _why_not(cls: Any, namespace: str) -> tuple[str, str]:
     if _json.kind_of(cls):
         return "which has no typename", f"declare it: @json_type('{namespace}/{cls.__name__}')"
     if _hints.is_list_or_dict(cls) or cls in (list, dict, tuple, set):
-        return "which cannot be a message by itself", "make it a field of one: 'repeated' or 'map' in protobuf, or a dataclass with json_type"
+        return (
+            "which cannot be a message by itself",
+            "make it a field of one: 'repeated' or 'map' in protobuf, or a dataclass with json_type",
+        )
     if is_enum(cls):
         return "which is an Enum and cannot be a message by itself", "make it a field of one"
     if _hints.is_class(cls):
@@ -194,11 +219,16 @@ def _why_not(cls: Any, namespace: str) -> tuple[str, str]:
                 name = primitive.__name__
                 return f"which would arrive as a plain {name}", f"hint {name}, or NewType({cls.__name__!r}, {name})"
         if carries_codec(cls):
-            return "which has no codec", f"give it one: custom_type('{namespace}/{cls.__name__}', {cls.__name__}, encode=..., decode=...)"
+            return (
+                "which has no codec",
+                f"give it one: custom_type('{namespace}/{cls.__name__}', {cls.__name__}, encode=..., decode=...)",
+            )
         if hasattr(cls, "__statefun_state__"):
             return "which is a State", "a State is stored, not sent; send a message"
     return (
         "which cannot be a message",
-        "a message is a protobuf message, bool, int, float, str, bytes, a dataclass, msgspec Struct or pydantic model with json_type, "
-        f"or a class with custom_type; or {CATCH_ALL_HELP}",
+        (
+            "a message is a protobuf message, bool, int, float, str, bytes, a dataclass, msgspec Struct or pydantic "
+            f"model with json_type, or a class with custom_type; or {CATCH_ALL_HELP}"
+        ),
     )

@@ -43,9 +43,7 @@ class Member:
 def evaluate(hint: object, scope: Scope) -> Any:
     """Evaluate a hint that may be, or hold, strings; raise what evaluating it raises."""
     holder = types.SimpleNamespace(__annotations__={"hint": hint})
-    hints = typing.get_type_hints(
-        holder, globalns=dict(scope.globalns), localns=scope.localns, include_extras=True
-    )
+    hints = typing.get_type_hints(holder, globalns=dict(scope.globalns), localns=scope.localns, include_extras=True)
     return hints["hint"]
 
 
@@ -59,7 +57,7 @@ def caller_scope(depth: int) -> Scope:
 
     `typing` stands between `FunctionRef[...](...)` and `FunctionRef.__init__`.
     """
-    frame = sys._getframe(depth + 1)
+    frame = sys._getframe(depth + 1)  # noqa: SLF001 -- inspect.currentframe() and f_back, without the walk
     while frame.f_globals.get("__name__") == "typing" and frame.f_back is not None:
         frame = frame.f_back
     return Scope(frame.f_globals, frame.f_locals)
@@ -129,8 +127,10 @@ def _members(found: Member, scope: Scope, kind: type[Any]) -> Iterator[Member]:
 
 
 def without_none(hint: Any, kind: type[Any]) -> tuple[Any, bool, Any]:
-    """Take a hint of a stored value apart: what is left without NewType, Annotated and None; whether None was in it;
-    the extra of this kind in its Annotated.
+    """Take the hint of a stored value apart.
+
+    Returns what is left without NewType, Annotated and None; whether None was in it; the extra of this kind in its
+    Annotated, None if there is none.
     """
     if is_alias(hint):
         return without_none(hint.__value__, kind)

@@ -26,7 +26,8 @@ def check() -> None:
     if foreign:
         name = foreign[0]
         msg = with_help(
-            f"the distribution {name!r} is installed, too, and has the same import name: its files and ours lie over each other",
+            f"the distribution {name!r} is installed, too, and has the same import name: "
+            "its files and ours lie over each other",
             f"pip uninstall {name} && pip install --force-reinstall statefun",
         )
         raise ConfigError(msg)
@@ -39,7 +40,7 @@ def foreign_distributions() -> tuple[str, ...]:
     """List the other distributions whose RECORD has `statefun/__init__.py`."""
     from importlib.metadata import distributions  # noqa: PLC0415 -- 10 ms that an import must not cost
 
-    found = []
+    found: list[str] = []
     for distribution in distributions():
         record = distribution.read_text("RECORD") or ""
         if f"\n{_INIT}," in f"\n{record}" and distribution.metadata["Name"] != _OWN:

@@ -82,7 +82,7 @@ def _at(convert: Convert, value: Any, path: str) -> Any:
         raise ValueError(msg) from None
 
 
-class _Wrong(Exception):  # noqa: N818 -- never leaves this module
+class _Wrong(Exception):
     """A JSON value of the wrong kind; the path grows while it travels up."""
 
     def __init__(self, problem: str, path: str = "") -> None:
@@ -256,13 +256,17 @@ def _step(convert: Convert, value: Any, path: str) -> Any:
 def _dataclass(tp: type[Any], where: str, seen: dict[Any, list[Convert]]) -> tuple[Convert, Convert]:
     if tp in seen:  # it holds itself: looked up when it is used
         done = seen[tp]
-        return (lambda value: done[0](value)), (lambda value: done[1](value))
+        return (lambda value: done[0](value)), (lambda value: done[1](value))  # noqa: PLW0108 -- `done` is filled later
     seen[tp] = []
     hints = _hints.class_hints(tp)
     fields = [
-        (field, *_compile(hints[field.name], f"{where}.{field.name}", seen)) for field in dataclasses.fields(tp) if field.init
+        (field, *_compile(hints[field.name], f"{where}.{field.name}", seen))
+        for field in dataclasses.fields(tp)
+        if field.init
     ]
-    required = [f.name for f, _, _ in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    required = [
+        f.name for f, _, _ in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
 
     def to_json(value: Any) -> dict[str, Any]:
         return {field.name: to_item(getattr(value, field.name)) for field, to_item, _ in fields}

@@ -10,10 +10,10 @@ import functools
 import inspect
 import sys
 import typing
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from statefun import _hints
 from statefun._dispatch import Accepts, accepted
@@ -47,7 +47,8 @@ def read_signature(typename: str, fn: object, scope: _hints.Scope) -> Signature:
     context_hint, message_hint = reader.hint(inner, context), reader.hint(inner, message)
     if _class_of(message_hint) is Context:
         raise reader.error(
-            f"its first parameter {context.name!r} is hinted {_hints.show(context_hint)}, but the first parameter is the context",
+            f"its first parameter {context.name!r} is hinted {_hints.show(context_hint)}, "
+            "but the first parameter is the context",
             "swap the two parameters",
         )
     accepts = reader.accepts(inner, message, message_hint)
@@ -71,20 +72,23 @@ class _Reader:
         """Return the def behind the callable."""
         fn = self._fn
         if isinstance(fn, type):
-            raise self.error("it is a class", f"bind an instance: functions.register({self._typename!r}, {fn.__name__}())")
+            raise self.error(
+                "it is a class", f"bind an instance: functions.register({self._typename!r}, {fn.__name__}())"
+            )
         if not callable(fn):
             raise self.error("it cannot be called")
         inner = innermost(fn)
         if inner is None:
             raise self.error("it has no Python signature to read the message types from", "wrap it in a def")
         if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
-            raise self.error("it is a generator function: calling it would run nothing", "use 'def' or 'async def' without yield")
+            raise self.error(
+                "it is a generator function: calling it would run nothing", "use 'def' or 'async def' without yield"
+            )
         return inner
 
     def parameters(self, inner: FunctionType) -> tuple[inspect.Parameter, inspect.Parameter]:
         """Return the parameters that take the context and the message."""
-        assert callable(self._fn)
-        parameters = list(inspect.signature(self._fn).parameters.values())
+        parameters = list(inspect.signature(cast("Callable[..., object]", self._fn)).parameters.values())
         positional = [p for p in parameters if p.kind in _POSITIONAL]
         shown = f"({', '.join(_STARS.get(p.kind, '') + p.name for p in parameters)})"
         if any(p.kind is p.VAR_POSITIONAL for p in parameters) and len(positional) < _CONTEXT_AND_MESSAGE:
@@ -95,14 +99,17 @@ class _Reader:
         for p in parameters:
             if p.kind is p.KEYWORD_ONLY and p.default is p.empty:
                 raise self.error(
-                    f"nothing would pass its keyword argument {p.name!r}", "give it a default, or bind a functools.partial"
+                    f"nothing would pass its keyword argument {p.name!r}",
+                    "give it a default, or bind a functools.partial",
                 )
         required = [p for p in positional[_CONTEXT_AND_MESSAGE:] if p.default is p.empty]
         if len(positional) < _CONTEXT_AND_MESSAGE or required:
             unbound = len(positional) == _CONTEXT_AND_MESSAGE + 1 and positional[0].name == "self"
             raise self.error(
                 f"a stateful function takes two positional parameters, (context, message); this one takes {shown}",
-                f"bind the method of an instance: functions.register({self._typename!r}, instance.{inner.__name__})" if unbound else "",
+                f"bind the method of an instance: functions.register({self._typename!r}, instance.{inner.__name__})"
+                if unbound
+                else "",
             )
         return positional[0], positional[1]
 
@@ -142,7 +149,10 @@ class _Reader:
         try:
             return named, specs_of(named)
         except NameError as error:
-            raise self.error(f"the values of {named.__qualname__} cannot be read: {error}", "define the class before the function is bound") from error
+            raise self.error(
+                f"the values of {named.__qualname__} cannot be read: {error}",
+                "define the class before the function is bound",
+            ) from error
         except StateError as error:
             raise self.error(str(error)) from error
 
@@ -184,19 +194,25 @@ def innermost(fn: Any) -> FunctionType | None:
         elif inspect.ismethod(fn):
             fn = fn.__func__
         elif hasattr(fn, "__wrapped__"):
-            fn = fn.__wrapped__
-        elif not isinstance(fn, type) and isinstance(getattr(type(fn), "__call__", None), FunctionType):
-            fn = type(fn).__call__
+            fn = getattr(fn, "__wrapped__")  # noqa: B009 -- to a checker, a function has no such attribute
+        elif not isinstance(fn, type) and isinstance(_call_of(fn), FunctionType):
+            fn = _call_of(fn)
         else:
             return None
     return None
+
+
+def _call_of(fn: object) -> object:
+    """Return what calling an object runs; None if it cannot be called."""
+    return getattr(type(fn), "__call__", None)  # noqa: B004 -- the def itself, not whether there is one
 
 
 def is_async(fn: Any) -> bool:
     """Tell whether calling it makes a coroutine."""
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004 -- an object's, not whether there is one
+    call: object = getattr(fn, "__call__", None)  # noqa: B004 -- an object's own, not whether there is one
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(call)
 
 
 def is_awaitable(result: object) -> TypeGuard[Awaitable[object]]:
@@ -214,11 +230,12 @@ def _type_checking_import(fn: FunctionType, name: str) -> int:
         tree = ast.parse(inspect.getsource(sys.modules[fn.__module__]))
     except (OSError, TypeError, KeyError, SyntaxError):
         return 0
-    guarded = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")]
+    guarded = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+    ]
     for statement in [statement for node in guarded for statement in node.body]:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             names = [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
             if name in names:
                 return statement.lineno
     return 0
-

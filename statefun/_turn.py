@@ -6,17 +6,18 @@ what arrived, its `Reply` takes the effects. No I/O, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
+import sys
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any
 
 from statefun._cells import Cells, Declared
 from statefun._signature import describe, is_awaitable
+from statefun._type import short
 from statefun.context import ENDED, Context, Surroundings
 from statefun.errors import BindError, MissingState, UndecodableMessage, UndecodableState, reason, with_help
 from statefun.functions import StatefulFunction
 from statefun.protocol import ANY, Batch, Completed, MissingStates, MissingStateSpec, Reply, StateEntry, Stored
 from statefun.state import bound_to
-from statefun.types import short
 
 __all__ = ["Turn"]
 
@@ -45,6 +46,10 @@ class Turn:
         """Whether the function is an `async def`."""
         return self._function.is_async
 
+    def found_async(self) -> None:
+        """Note that the function gives back awaitables, though it is no `async def`: a decorator hid it."""
+        self._function.is_async = True
+
     # --- running ---
 
     def steps(self) -> Generator[Awaitable[object], None, Completed | MissingStates]:
@@ -67,7 +72,7 @@ class Turn:
                     if result is not None and is_awaitable(result):
                         yield result
                 finally:
-                    context._around = ENDED
+                    context._around = ENDED  # noqa: SLF001 -- a method costs what a whole check costs elsewhere
                 self.position += 1
             return self._complete()
         except _NotRegistered:
@@ -95,14 +100,16 @@ class Turn:
 
     def refuse_awaitable(self, result: Awaitable[object]) -> BindError:
         """Say that a plain function under a plain handler gave back something to be awaited."""
-        if hasattr(result, "close"):
+        if isinstance(result, Coroutine):
             result.close()  # or Python warns that it was never awaited
         problem = "it gave back an awaitable, and RequestReplyHandler would never await it"
-        return BindError(self._function.typename, describe(self._function), problem, "serve it with AsyncRequestReplyHandler")
+        return BindError(
+            self._function.typename, describe(self._function), problem, "serve it with AsyncRequestReplyHandler"
+        )
 
     def _blame(self, error: Exception) -> None:
         """Note on an error which message it came from (Python 3.11 and later)."""
-        if hasattr(error, "add_note"):
+        if sys.version_info >= (3, 11):
             batch = self._batch
             count = len(batch.invocations)
             what = "the settling of its state" if self.position >= count else self._describe_message()
@@ -119,7 +126,7 @@ class Turn:
         """Say where each state stands in the request.
 
         Most requests of a function name the same states in the same order: then that is known already. A v2 runtime
-        sends what module.yaml lists, always, so there their number will do, and each entry is checked when it is opened.
+        always sends what module.yaml lists, so there their number will do, and each entry is checked when it is opened.
         """
         function, states = self._function, self._batch.states
         names, positions = function.located
@@ -150,8 +157,10 @@ class Turn:
         stored = self._batch.stored(entry, as_any=as_any)
         if stored is not None and spec is not None and self._batch.registers_states and stored[0] != spec.type.typename:
             msg = with_help(
-                f"state {name!r} of {self._function.typename} holds {short(stored[0])}, but is declared as {short(spec.type.typename)}",
-                "a v3 runtime fails the job when a state changes its type: declare the type that it holds, or give it another name",
+                f"state {name!r} of {self._function.typename} holds {short(stored[0])}, "
+                f"but is declared as {short(spec.type.typename)}",
+                "a v3 runtime fails the job when a state changes its type: declare the type that it holds, "
+                "or give it another name",
             )
             raise UndecodableState(msg)
         return stored
@@ -173,12 +182,13 @@ class Turn:
 
     def _not_listed(self, names: list[str]) -> MissingState:
         function = self._function
-        listed = ", ".join(repr(name) for name in names)
+        listed = ("states " if len(names) > 1 else "state ") + ", ".join(repr(name) for name in names)
         entries = "\n".join(f"      - name: {name}" for name in names)
         return MissingState(
             with_help(
-                f"{function.typename} uses the {'states' if len(names) > 1 else 'state'} {listed}, which the runtime did not send",
-                f"list what is missing in module.yaml, under the function's spec (format 2.0; in 1.0 the names alone):\n    states:\n{entries}",
+                f"{function.typename} uses the {listed}, which the runtime did not send",
+                "list what is missing in module.yaml, under the function's spec (format 2.0; in 1.0 the names alone):\n"
+                f"    states:\n{entries}",
             )
         )
 
@@ -194,8 +204,11 @@ class Turn:
         return MissingStates(tuple(_spec(name, None) for name in unknown))
 
 
-class _NotRegistered(BaseException):  # noqa: N818 -- no error, and an `except Exception` of the function must not stop it
-    """A function looked at a state that the runtime has not registered: the attempt is over."""
+class _NotRegistered(BaseException):
+    """A function looked at a state that the runtime has not registered: the attempt is over.
+
+    No Exception: an `except Exception` of the function must not stop it.
+    """
 
 
 def _spec(name: str, spec: Any) -> MissingStateSpec:

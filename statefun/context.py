@@ -16,7 +16,7 @@ from typing_extensions import ParamSpec, TypeVar
 from statefun import _hints
 from statefun.address import Address
 from statefun.egress import KAFKA_RECORD, Egress, KafkaEgress, MessageEgress
-from statefun.errors import ContextError, SendError, UnsendableError
+from statefun.errors import ContextError, SendError, UnsendableError, with_help
 from statefun.references import Envelope, Target, no_identity
 from statefun.state import State, UndeclaredState, ValueSpec
 from statefun.types import Sendable, Type, for_value
@@ -39,13 +39,17 @@ _NOTHING = object()
 class Receiver(Protocol[P]):
     """Where typed messages go (a Target): `context.send` takes what `envelope` takes."""
 
-    def envelope(self, *args: P.args, **kwargs: P.kwargs) -> Envelope: ...
+    def envelope(self, *args: P.args, **kwargs: P.kwargs) -> Envelope:
+        """Encode the message."""
+        ...
 
 
 class DelayedReceiver(Protocol[P]):
     """The same for `context.send_after`."""
 
-    def delayed_envelope(self, *args: P.args, **kwargs: P.kwargs) -> Envelope: ...
+    def delayed_envelope(self, *args: P.args, **kwargs: P.kwargs) -> Envelope:
+        """Encode the message."""
+        ...
 
 
 class Surroundings:
@@ -188,7 +192,11 @@ class Context(Generic[S_co]):
                 self._around.reply.send(function.typename, target.id, found.typename, found.encode(message), found)
                 return
         arguments = () if message is _NOTHING else (message, *more)
-        envelope = _by_name(target, *arguments, **options) if isinstance(target, str) else target.envelope(*arguments, **options)
+        envelope = (
+            _by_name(target, *arguments, **options)
+            if isinstance(target, str)
+            else target.envelope(*arguments, **options)
+        )
         self._around.reply.send(envelope.target, envelope.identity, envelope.typename, envelope.data, envelope.type)
 
     @overload
@@ -201,16 +209,22 @@ class Context(Generic[S_co]):
         self._around.reply.send(envelope.target, envelope.identity, envelope.typename, envelope.data, envelope.type)
 
     @overload
-    def send_after(self, delay: timedelta, typename: str, id: str, message: AnyPb, /, *, token: str | None = None) -> None: ...
+    def send_after(
+        self, delay: timedelta, typename: str, id: str, message: AnyPb, /, *, token: str | None = None
+    ) -> None: ...
     @overload
-    def send_after(self, delay: timedelta, target: DelayedReceiver[P], /, *args: P.args, **kwargs: P.kwargs) -> None: ...
+    def send_after(
+        self, delay: timedelta, target: DelayedReceiver[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None: ...
     def send_after(self, delay: timedelta, target: Any, /, *args: Any, **kwargs: Any) -> None:
         """Send a message after a delay, in whole milliseconds of the runtime's clock; with a token it can be cancelled.
 
         Tokens exist from 3.0 on, and work from 3.2 on: 3.1 drops the token, 3.0 fails the job at the cancellation. A
         token belongs to the identity of the sender, whatever its type. Raises SendError.
         """
-        envelope = _by_name(target, *args, **kwargs) if isinstance(target, str) else target.delayed_envelope(*args, **kwargs)
+        envelope = (
+            _by_name(target, *args, **kwargs) if isinstance(target, str) else target.delayed_envelope(*args, **kwargs)
+        )
         self._send_after(delay, envelope)
 
     @overload
@@ -222,7 +236,14 @@ class Context(Generic[S_co]):
         self, delay: timedelta, typename: str, id: str, message: T, *, type: Type[T], token: str | None = None
     ) -> None: ...
     def pack_and_send_after(
-        self, delay: timedelta, typename: str, id: str, message: Any, *, type: Type[Any] | None = None, token: str | None = None
+        self,
+        delay: timedelta,
+        typename: str,
+        id: str,
+        message: Any,
+        *,
+        type: Type[Any] | None = None,
+        token: str | None = None,
     ) -> None:
         """Send by name, after a delay, what is not packed yet. Raises SendError."""
         self._send_after(delay, _packed(typename, id, message, type, token))
@@ -242,14 +263,16 @@ class Context(Generic[S_co]):
         if around.tokens is None:
             around.tokens = set()
         if token in around.tokens:
-            msg = f"the token {token!r} is in use: a second message under it fails the job; cancel the first, or use another"
+            help = "cancel the first message, or give this one another token"
+            msg = with_help(f"the token {token!r} is in use, and a second message under it fails the job", help)
             raise SendError(msg)
         around.tokens.add(str(token))
 
     def cancel(self, token: str) -> None:
         """Take back what this identity sent with send_after(..., token=token); nothing if that was delivered.
 
-        Refused in v2 (2.x). 3.0 does not know cancellation and fails the job, 3.1 never finds the token. Raises SendError.
+        Refused in v2 (2.x). 3.0 does not know cancellation and fails the job, 3.1 never finds the token. Raises
+        SendError.
         """
         around = self._around
         _check_token(token, around)
@@ -355,4 +378,3 @@ def _milliseconds(delay: object) -> int:
         msg = f"a message cannot be sent in the past: delay is {delay!r}"
         raise SendError(msg)
     return delay // _MILLISECOND
-

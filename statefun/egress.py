@@ -78,7 +78,7 @@ class TypedEgress(Generic[X_contra]):
 
     if not TYPE_CHECKING:
 
-        def __class_getitem__(cls, hint):
+        def __class_getitem__(cls, hint: Any) -> Any:
             """Refuse `KafkaEgress[int]` on the line where it is written."""
             for argument in hint if isinstance(hint, tuple) else (hint,):
                 for member in _evaluated(argument):
@@ -110,7 +110,9 @@ class TypedEgress(Generic[X_contra]):
         if not arguments:
             return {}
         members = list(_hints.members(arguments[0], self._scope, Type))
-        found = {m.cls: m.extra or type_of(m.cls) for m in members if m.cls is not Any and not isinstance(m.cls, TypeVar)}
+        found = {
+            m.cls: m.extra or type_of(m.cls) for m in members if m.cls is not Any and not isinstance(m.cls, TypeVar)
+        }
         return {cls: known for cls, known in found.items() if known is not None}
 
     def _record_bytes(self, value: object) -> bytes:
@@ -187,7 +189,7 @@ class KafkaEgress(TypedEgress[V_contra]):
     def encoded(self, value: V_contra, /, *, key: str = "", headers: Sequence[Header] = ()) -> bytes:
         """Make the serialized record, in the order of its fields: what `context.send_egress` sends."""
         data = self._record_bytes(value)
-        parts = []
+        parts: list[bytes] = []
         if key:
             key_bytes = self._text("key", key)
             parts += [b"\x0a", varint(len(key_bytes)), key_bytes]

@@ -15,12 +15,13 @@ from typing_extensions import TypeVar
 
 from statefun import _hints
 from statefun._signature import describe, read_signature
+from statefun._type import short
 from statefun.address import split_typename
 from statefun.context import Context
 from statefun.errors import BindError, DeclarationError, UnknownFunction
 from statefun.references import FunctionRef
 from statefun.state import State, ValueSpec
-from statefun.types import Sendable, short
+from statefun.types import Sendable
 
 __all__ = ["StatefulFunction", "StatefulFunctions"]
 
@@ -28,14 +29,16 @@ M = TypeVar("M", bound=Sendable)
 M_contra = TypeVar("M_contra", bound=Sendable, contravariant=True)
 S = TypeVar("S", bound=State)
 S_contra = TypeVar("S_contra", bound=State, contravariant=True, default=Any)
-R = TypeVar("R", bound="None | Awaitable[None]")  # def, or async def
+R = TypeVar("R", bound="Awaitable[None] | None")  # def, or async def
 R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
 class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co]):
     """A bound function: callable like the function itself, and a reference to it."""
 
-    def __init__(self, typename: str, fn: Callable[..., Any], states: Sequence[ValueSpec[Any, Any]], scope: _hints.Scope) -> None:
+    def __init__(
+        self, typename: str, fn: Callable[..., Any], states: Sequence[ValueSpec[Any, Any]], scope: _hints.Scope
+    ) -> None:
         try:
             super().__init__(typename)
         except (DeclarationError, AttributeError, TypeError) as error:
@@ -107,7 +110,11 @@ class StatefulFunctions:
         return self._add(typename, fn, states, _hints.caller_scope(1))
 
     def _add(
-        self, typename: str, fn: Callable[[Context[S], M], R], states: Sequence[ValueSpec[Any, Any]], scope: _hints.Scope
+        self,
+        typename: str,
+        fn: Callable[[Context[S], M], R],
+        states: Sequence[ValueSpec[Any, Any]],
+        scope: _hints.Scope,
     ) -> StatefulFunction[M, S, R]:
         # with its parameters in a subscript it would be told twice what it reads from fn
         handle = cast("StatefulFunction[M, S, R]", StatefulFunction(typename, fn, states, scope))
@@ -116,7 +123,9 @@ class StatefulFunctions:
         if other is not None and not _same_cell(other, handle):
             raise BindError(typename, describe(fn), f"it is already bound to {describe(other)}")
         if self._frozen:
-            problem = "a request was answered already, and what is bound now would be known to some of the requests only"
+            problem = (
+                "a request was answered already, and what is bound now would be known to some of the requests only"
+            )
             raise BindError(typename, describe(fn), problem, "bind every function before the first request")
         self._functions[key] = handle
         return handle
@@ -176,4 +185,3 @@ def _same_cell(old: StatefulFunction[Any, Any, Any], new: StatefulFunction[Any, 
     return all(getattr(fn, "__module__", "") == "__main__" for fn in (old.fn, new.fn)) and (
         getattr(old.fn, "__qualname__", 0) == getattr(new.fn, "__qualname__", 1)
     )
-

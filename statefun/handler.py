@@ -77,7 +77,9 @@ class RequestReplyHandler(_Handler):
         for function in self._functions:
             if function.is_async:
                 problem = "it is async, and RequestReplyHandler would never await it"
-                raise BindError(function.typename, describe(function), problem, "serve it with AsyncRequestReplyHandler")
+                raise BindError(
+                    function.typename, describe(function), problem, "serve it with AsyncRequestReplyHandler"
+                )
         self._checked = len(self._functions)
 
     def __call__(self, request: bytes, /) -> bytes:
@@ -117,8 +119,14 @@ class AsyncRequestReplyHandler(_Handler):
         steps = turn.steps()
         if not self._threads or turn.is_async:
             return self._encode(await _drive(steps, _advance(steps)))
-        context = contextvars.copy_context()
-        first = await asyncio.get_running_loop().run_in_executor(self._executor(), context.run, _advance, steps)
+        in_context = contextvars.copy_context()
+
+        def hop() -> Awaitable[object] | Completed | MissingStates:
+            return in_context.run(_advance, steps)
+
+        first = await asyncio.get_running_loop().run_in_executor(self._executor(), hop)
+        if not isinstance(first, (Completed, MissingStates)):
+            turn.found_async()
         return self._encode(await _drive(steps, first))
 
     def _executor(self) -> ThreadPoolExecutor:
@@ -149,4 +157,3 @@ async def _drive(steps: Steps, current: Awaitable[object] | Completed | MissingS
         else:
             current = _advance(steps)
     return current
-

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from statefun.address import Address
     from statefun.types import Type
 
-__all__ = ["ANY", "Argument", "Batch", "Completed", "Invocation", "Mark", "MissingStates", "Reply", "StateEntry", "Stored"]
+__all__ = [
+    "ANY",
+    "Argument",
+    "Batch",
+    "Completed",
+    "Invocation",
+    "Mark",
+    "MissingStates",
+    "Reply",
+    "StateEntry",
+    "Stored",
+]
 
 ANY = "type.googleapis.com/google.protobuf.Any"
 """The typename of a stored Any: what a function that declares no state keeps (an app written for 2.x)."""
@@ -33,23 +44,32 @@ class Argument(Protocol):
     """A message: `google.protobuf.Any` in v2, `TypedValue` in v3."""
 
     @property
-    def typename(self) -> str: ...
+    def typename(self) -> str:
+        """What it is."""
+        ...
+
     @property
-    def value(self) -> bytes: ...
+    def value(self) -> bytes:
+        """Its bytes."""
+        ...
 
 
 class Invocation(Protocol):
     """One message of a batch (`ToFunction.Invocation`)."""
 
     @property
-    def argument(self) -> Argument: ...
+    def argument(self) -> Argument:
+        """The message itself."""
+        ...
 
 
 class StateEntry(Protocol):
     """One stored value of a batch (`ToFunction.PersistedValue`)."""
 
     @property
-    def state_name(self) -> str: ...
+    def state_name(self) -> str:
+        """Its name."""
+        ...
 
 
 class Mark(Protocol):
@@ -62,35 +82,45 @@ class Reply(Protocol):
     @property
     def speaks_cancellation(self) -> bool:
         """Whether the runtime knows tokens and cancellation (v3)."""
+        ...
 
     def send(self, target: str, identity: str, typename: str, data: bytes, type: Type[Any] | None) -> None:
         """Send a message; `type` is what it was encoded with, None for an Any."""
+        ...
 
     def send_after(
         self, delay_ms: int, target: str, identity: str, typename: str, data: bytes, type: Type[Any] | None, token: str
     ) -> None:
         """Send a message later; an empty token is none."""
+        ...
 
     def cancel(self, token: str) -> None:
         """Take back the delayed message with this token."""
+        ...
 
     def egress(self, egress: str, typename: str, data: bytes) -> None:
         """Send a record out of the application."""
+        ...
 
     def write_state(self, name: str, typename: str, data: bytes) -> None:
         """Store a value."""
+        ...
 
     def delete_state(self, name: str) -> None:
         """Delete a value."""
+        ...
 
     def encode(self) -> bytes:
         """Return the bytes of the reply."""
+        ...
 
     def mark(self) -> Mark:
         """Return the point reached."""
+        ...
 
     def rollback(self, mark: Mark) -> None:
         """Take back everything since that point."""
+        ...
 
 
 class Batch(Protocol):
@@ -99,41 +129,51 @@ class Batch(Protocol):
     @property
     def namespace(self) -> str:
         """The namespace of the function (`target.namespace`)."""
+        ...
 
     @property
     def type(self) -> str:
         """The name of the function (`target.type`)."""
+        ...
 
     @property
     def identity(self) -> str:
         """The instance of it (`target.id`); may be empty."""
+        ...
 
     @property
     def invocations(self) -> Sequence[Invocation]:
         """The messages, in the order of their arrival."""
+        ...
 
     @property
     def states(self) -> Sequence[StateEntry]:
         """The stored values, in no order to rely on."""
+        ...
 
     @property
     def registers_states(self) -> bool:
         """Whether a state that is missing can be asked for (v3); otherwise module.yaml has to list it (v2)."""
+        ...
 
     def stored(self, entry: StateEntry, *, as_any: bool) -> Stored | None:
         """Return what an entry holds, None if nothing; `as_any`: what is stored is an Any, whatever is in it.
 
         Raises UndecodableState.
         """
+        ...
 
     def caller(self, invocation: Invocation) -> Address | None:
         """Return who sent a message; None if it came from an ingress."""
+        ...
 
     def headers(self, invocation: Invocation) -> Sequence[Header]:
         """Return the headers of the record that a message came in, in order."""
+        ...
 
     def reply(self) -> Reply:
         """Return an empty reply."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

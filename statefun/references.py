@@ -1,7 +1,7 @@
 """Functions by name: where typed messages are sent to.
 
-Here: `FunctionRef`, a function that may live elsewhere with the messages it accepts, and `Target`, one instance of it. A
-function that is bound here is a `StatefulFunction` (`functions`), which is a FunctionRef.
+Here: `FunctionRef`, a function that may live elsewhere with the messages it accepts, and `Target`, one instance of it.
+A function that is bound here is a `StatefulFunction` (`functions`), which is a FunctionRef.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Target(Generic[M_contra]):
         return self._envelope(message, None)
 
     def delayed_envelope(self, message: M_contra, /, *, token: str | None = None) -> Envelope:
-        """Say what `context.send_after` takes, and encode it. `context.cancel(token)` takes it back. Raises SendError."""
+        """Say what `context.send_after` takes, and encode it; `context.cancel(token)` undoes it. Raises SendError."""
         return self._envelope(message, token)
 
     def _envelope(self, message: Any, token: str | None) -> Envelope:
@@ -90,7 +90,7 @@ class FunctionRef(Generic[M_contra]):
 
     if not TYPE_CHECKING:
 
-        def __class_getitem__(cls, hint):
+        def __class_getitem__(cls, hint: Any) -> Any:
             """Refuse `FunctionRef[X | None]` on the line where it is written."""
             if cls is FunctionRef and not isinstance(hint, TypeVar):
                 _table(hint, _hints.Scope({}, {}), lenient=True)
@@ -133,7 +133,9 @@ def _table(hint: Any, scope: _hints.Scope, *, lenient: bool) -> Accepts:
     shown = f"FunctionRef[{_hints.show(hint)}]"
 
     def refuse(problem: str, help: str) -> DeclarationError:
-        return DeclarationError(with_help(problem.replace("'", "", 2) if problem.startswith(f"'{shown}'") else problem, help))
+        return DeclarationError(
+            with_help(problem.replace("'", "", 2) if problem.startswith(f"'{shown}'") else problem, help)
+        )
 
     try:
         return accepted(hint, scope, shown, "<namespace>", refuse)

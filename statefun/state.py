@@ -8,136 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import typing
+import inspect
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, cast, overload
 
 from google.protobuf.message import Message
-from typing_extensions import Never, TypeVar, dataclass_transform
+from typing_extensions import Self, TypeVar, dataclass_transform
 
 from statefun import _hints
 from statefun._cells import Cell, Cells
-from statefun.errors import SendError, StateError, UndecodableState, reason
-from statefun.types import Sendable, Storable, Type, decoder, for_value, pack, short, storable
+from statefun._specs import ValueSpec
+from statefun._type import decoder, short
+from statefun.errors import StateError, UndecodableState, reason
+from statefun.types import Sendable, Storable, Type, for_value, pack, storable
 
 if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyPb
 
 __all__ = ["State", "StateHandle", "ValueSpec", "value"]
 
-T = TypeVar("T")  # invariant: it is read and written
-D = TypeVar("D", default=None)  # what an absent value reads as: None, or Never when there is a default
+T = TypeVar("T")  # what a field is
 V = TypeVar("V", bound=Storable)  # method-scoped twin of T: pyright wants no class-scoped variable in an annotated self
 U = TypeVar("U")  # the class of a Type: anything
 S = TypeVar("S", bound="State")
-
-_MILLISECOND = timedelta(milliseconds=1)
-RESERVED = ("batch", "request-state")
-"""What the runtime itself keeps for every function (facts: a job with a state named "batch" crash-loops)."""
-
-
-class ValueSpec(Generic[T, D]):
-    """Declare one stored value.
-
-    ValueSpec("seen", SeenCount)                    reads as  SeenCount | None
-    ValueSpec("seen", SeenCount, default=SeenCount) reads as  SeenCount
-    ValueSpec("n", types.INT32)                     reads as  int | None
-
-    Expirations are at least one millisecond: `expire_after_write` counts from the last write (`AFTER_WRITE` in v3),
-    `expire_after_call` from the last invocation of the address (`AFTER_INVOKE`). In v2, module.yaml declares them.
-    Raises StateError.
-    """
-
-    __slots__ = ("default", "expire_after_call", "expire_after_write", "name", "type")
-
-    @overload
-    def __init__(
-        self: ValueSpec[V, None], name: str, type: type[V], *,
-        expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
-    ) -> None: ...  # fmt: skip
-    @overload
-    def __init__(
-        self: ValueSpec[V, Never], name: str, type: type[V], *, default: Callable[[], V],
-        expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
-    ) -> None: ...  # fmt: skip
-    @overload
-    def __init__(
-        self: ValueSpec[U, None], name: str, type: Type[U], *,
-        expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
-    ) -> None: ...  # fmt: skip
-    @overload
-    def __init__(
-        self: ValueSpec[U, Never], name: str, type: Type[U], *, default: Callable[[], U],
-        expire_after_write: timedelta | None = None, expire_after_call: timedelta | None = None,
-    ) -> None: ...  # fmt: skip
-    def __init__(
-        self,
-        name: str,
-        type: Any,
-        *,
-        default: Callable[[], Any] | None = None,
-        expire_after_write: timedelta | None = None,
-        expire_after_call: timedelta | None = None,
-    ) -> None:
-        _check_name(name)
-        _check_expirations(name, expire_after_write, expire_after_call)
-        self.name = name
-        self.type: Type[Any] = storable(type, f"state {name!r}")
-        _check_typename(name, self.type.typename)
-        self.default = default
-        """Makes what an absent value reads as; None: it reads as None."""
-        self.expire_after_write = expire_after_write
-        self.expire_after_call = expire_after_call
-
-    def __repr__(self) -> str:
-        return f"ValueSpec({self.name!r}, {_hints.show(self.type.cls)})"
-
-    def check(self, value: Any) -> Any:
-        """Return the value as it is kept: an int for a float becomes one.
-
-        Raises StateError for what a type checker would refuse, and for what has no bytes.
-        """
-        wanted: Any = typing.get_origin(self.type.cls) or self.type.cls
-        if value.__class__ is int and wanted is float:
-            value = float(value)
-        if not isinstance(value, wanted) or (value.__class__ is bool and wanted is not bool):
-            msg = f"state {self.name!r} holds {_hints.show(self.type.cls)}, not {_hints.show(value.__class__)}: {value!r}"
-            raise StateError(msg)
-        try:
-            self.type.validate(value)
-        except SendError as error:
-            msg = f"state {self.name!r}: {error}"
-            raise StateError(msg) from None
-        return value
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name:
-        msg = f"a stored value needs a name, not {name!r}"
-        raise StateError(msg)
-    if name in RESERVED:
-        msg = f"state {name!r}: the runtime keeps a value of its own under this name, and a job that uses it crash-loops"
-        raise StateError(msg)
-
-
-def _check_expirations(name: str, after_write: object, after_call: object) -> None:
-    if after_write is not None and after_call is not None:
-        msg = f"state {name!r}: give expire_after_write or expire_after_call, not both"
-        raise StateError(msg)
-    for after in (after_write, after_call):
-        if after is not None and not isinstance(after, timedelta):
-            msg = f"state {name!r}: an expiration is a timedelta, not {after!r}"
-            raise StateError(msg)
-        if after is not None and after < _MILLISECOND:
-            msg = f"state {name!r}: an expiration must be at least one millisecond, not {after!r}"
-            raise StateError(msg)
-
-
-def _check_typename(name: str, typename: str) -> None:
-    if typename.count("/") > 1:
-        msg = f"state {name!r}: its typename {typename!r} has more than one '/', which crash-loops a job on 3.x"
-        raise StateError(msg)
 
 
 # --- the State class ---
@@ -175,7 +69,12 @@ def value(
     expire_after_call: timedelta | None = None,
 ) -> Any:
     """Give a field of a State options: a default factory, its Type, the name it is stored under, an expiration."""
-    options = {"name": name, "type": type, "expire_after_write": expire_after_write, "expire_after_call": expire_after_call}
+    options = {
+        "name": name,
+        "type": type,
+        "expire_after_write": expire_after_write,
+        "expire_after_call": expire_after_call,
+    }
     if default_factory is not dataclasses.MISSING:
         return dataclasses.field(default_factory=default_factory, metadata={_OPTIONS: options})
     return dataclasses.field(default=default, metadata={_OPTIONS: options})
@@ -208,8 +107,8 @@ class State:
         last: str | None = value(default=None, expire_after_write=timedelta(days=1))
 
     A subclass is a keyword-only dataclass. Inside a function its values are decoded when they are first looked at, and
-    written back where they were assigned or changed in place; in a test it is built like any dataclass. A value may have
-    any name: State has no public name of its own. `state("seen")` is the untyped handle of one value.
+    written back where they were assigned or changed in place; in a test it is built like any dataclass. A value may
+    have any name: State has no public name of its own. `state("seen")` is the untyped handle of one value.
     """
 
     __statefun_state__: ClassVar[_Fields] = _Fields((), _hints.Scope({}, {}))
@@ -233,18 +132,18 @@ class State:
 
     if not TYPE_CHECKING:  # to a type checker, an undeclared value is an error
 
-        def __new__(cls, *_args, **_values):
+        def __new__(cls, *_args: object, **_values: object) -> Self:
             """Make a State that stands for itself: what it is given is kept in cells without a source."""
             self = object.__new__(cls)
             object.__setattr__(self, "_cells", detached(cls))
             return self
 
-        def __setattr__(self, name, value):
+        def __setattr__(self, name: str, value: object) -> None:
             if name not in self.__statefun_state__.names:
                 raise UndeclaredState(_undeclared(type(self), name))
             object.__setattr__(self, name, value)
 
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             raise UndeclaredState(_undeclared(type(self), name))
 
     def __call__(self, name: str, /) -> StateHandle:
@@ -255,7 +154,7 @@ class State:
         return StateHandle(cell)
 
 
-class UndeclaredState(StateError, AttributeError, KeyError):  # noqa: N818 -- reads as what it says
+class UndeclaredState(StateError, AttributeError, KeyError):
     """A value is looked at that the State class does not declare."""
 
     def __str__(self) -> str:
@@ -326,16 +225,18 @@ def _dataclass_fields(cls: type[State]) -> tuple[dataclasses.Field[Any], ...]:
 def _check_field_name(cls: type[State], name: str) -> None:
     if name.startswith("_"):
         plain = name.strip("_") or "value"
-        msg = f"{cls.__qualname__}.{name}: the name of a value does not start with '_'; write '{plain}: ... = value(name={name!r}, ...)'"
+        write = f"{plain}: ... = value(name={name!r}, ...)"
+        msg = f"{cls.__qualname__}.{name}: the name of a value does not start with '_'; write '{write}'"
         raise StateError(msg)
 
 
 def _check_defaults(cls: type[State]) -> None:
+    annotated = inspect.get_annotations(cls)
     for name, default in vars(cls).items():
-        if name in cls.__dict__.get("__annotations__", {}) and isinstance(default, (Message, list, dict, set)):
+        if name in annotated and isinstance(default, (Message, list, dict, set)):
             msg = (
                 f"{cls.__qualname__}.{name}: this default would be shared by every address; "
-                f"write 'value(default_factory={type(default).__name__})'"
+                f"write 'value(default_factory={cast('object', default).__class__.__name__})'"
             )
             raise StateError(msg)
 
@@ -345,7 +246,7 @@ def _inherit_defaults(cls: type[State]) -> None:
     inherited: dict[str, dataclasses.Field[Any]] = {}
     for base in reversed(cls.__mro__[1:]):
         inherited |= vars(base).get("__dataclass_fields__", {})
-    for name in cls.__dict__.get("__annotations__", {}):
+    for name in inspect.get_annotations(cls):
         if name in inherited and name not in vars(cls):
             old = inherited[name]
             new: Any = dataclasses.field(metadata=old.metadata)
@@ -366,8 +267,9 @@ def _spec_of(cls: type[State], field: dataclasses.Field[Any], hint: Any) -> Valu
     if optional:
         has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         if has_default and field.default is not None:
+            write = f"{field.name}: {_hints.show(plain)} | None = None"
             msg = (
-                f"{where}: a value that may be None starts as None; write '{field.name}: {_hints.show(plain)} | None = None', "
+                f"{where}: a value that may be None starts as None; write '{write}', "
                 "or drop '| None' and keep the default"
             )
             raise StateError(msg)
@@ -439,7 +341,8 @@ class StateHandle:
             return None
         decode = decoder(wanted, stored.type_url)
         if decode is None:
-            msg = f"the state holds {short(stored.type_url) or 'a value without a type'}, which is no {_hints.show(wanted.cls)}"
+            held = short(stored.type_url) or "a value without a type"
+            msg = f"the state holds {held}, which is no {_hints.show(wanted.cls)}"
             raise UndecodableState(msg)
         try:
             return decode(stored.value)
@@ -455,4 +358,3 @@ class StateHandle:
         """Store a value; its class says how, or `type`. Raises SendError, StateError."""
         for_value(value, type)
         self._cell.write_any(pack(value, type))
-

@@ -8,13 +8,26 @@ the first deployment of an app. Where a value is sent to is not known here.
 from __future__ import annotations
 
 import enum
+import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeGuard, TypeVar, Union, cast, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
 from google.protobuf.message import Message
 
 from statefun import _hints, _json, _primitives
+from statefun._kinds import (
+    PROTOCOLS,
+    CodedLike,
+    DataclassLike,
+    JsonLike,
+    ModelLike,
+    Record,
+    Sendable,
+    Storable,
+    StructLike,
+)
+from statefun._type import GOOGLE, Type, is_type
 from statefun.address import split_typename
 from statefun.errors import DeclarationError, StateError, UnsendableError, with_help
 
@@ -28,6 +41,7 @@ __all__ = [
     "FLOAT64",
     "INT32",
     "INT64",
+    "PROTOCOLS",
     "STRING",
     "CodedLike",
     "DataclassLike",
@@ -42,95 +56,24 @@ __all__ = [
     "protobuf",
 ]
 
-GOOGLE = "type.googleapis.com/"
 JSON = "statefun.python/json"
 """The typename of lists, dicts and Enums: stored only."""
 
 
-# --- for the type checkers: the closed unions of what may be sent and stored ---
-
-
-class DataclassLike(Protocol):
-    """A dataclass (checkers take a msgspec Struct and a pydantic model for one, too)."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-class StructLike(Protocol):
-    """A msgspec.Struct."""
-
-    __struct_fields__: ClassVar[tuple[str, ...]]
-
-
-class ModelLike(Protocol):
-    """A pydantic.BaseModel."""
-
-    __pydantic_validator__: ClassVar[Any]
-
-
-class CodedLike(Protocol):
-    """A class of one's own that is none of these: it declares `__statefun_type__`, and `custom_type` fills it."""
-
-    __statefun_type__: ClassVar[Any]
-
-
-Record = Union[Message, str, bytes, DataclassLike, StructLike, ModelLike, CodedLike]
-"""What Kafka and Kinesis carry: bytes, or what has one way to become bytes."""
-Sendable = Union[Message, bool, int, float, str, bytes, DataclassLike, StructLike, ModelLike, CodedLike]
-"""What may be a message or the value of an egress."""
-Storable = Union[
-    Message, bool, int, float, str, bytes, DataclassLike, StructLike, ModelLike, CodedLike,
-    enum.Enum, list[Any], dict[str, Any],
-]  # fmt: skip
-"""What may be a stored value."""
-
 T = TypeVar("T")  # invariant: written and read
-J = TypeVar("J", bound=Union[DataclassLike, StructLike, ModelLike])
-C = TypeVar("C", bound=Union[DataclassLike, StructLike, ModelLike, CodedLike])
+J = TypeVar("J", bound=JsonLike)
+C = TypeVar("C", bound=JsonLike | CodedLike)
 PB = TypeVar("PB", bound=Message)
 
-PROTOCOLS: tuple[Any, ...] = (DataclassLike, StructLike, ModelLike, CodedLike)
 NUMBERS = (bool, int, float)
-
-
-class Type(Generic[T]):
-    """A Python class, its typename on the wire, and its codec.
-
-    WHEN = Type("shop/when", datetime, encode=lambda at: at.isoformat().encode(), decode=...)
-
-    `encode` gets exactly a `cls`, `decode` the bytes that `encode` made. Raises DeclarationError for a bad typename.
-    """
-
-    __slots__ = ("cls", "constant", "decode", "encode", "immutable", "reads", "typename", "validate")
-
-    def __init__(self, typename: str, cls: type[T], *, encode: Callable[[T], bytes], decode: Callable[[bytes], T]) -> None:
-        split_typename(typename)
-        self.typename = typename
-        self.cls: type[T] = cls
-        self.encode = encode
-        self.decode = decode
-        self.reads: dict[str, Callable[[bytes], T]] = {typename: decode}
-        """The decoder of each typename that it takes from the wire; the first is its own."""
-        self.validate: Callable[[T], object] = encode
-        """What raises where a value has no bytes, as cheaply as that can be told."""
-        self.immutable = False
-        """Whether a value cannot change in place."""
-        self.constant = ""
-        """Its name in this module, if it has one."""
-
-    @property
-    def hint_name(self) -> str:
-        """How it is written in an Annotated."""
-        return f"types.{self.constant}" if self.constant else self.typename
-
-    def __repr__(self) -> str:
-        return f"<Type {self.typename} of {_hints.show(self.cls)}>"
 
 
 # --- the primitives ---
 
 
-def _primitive(constant: str, typename: str, cls: type[T], encode: Callable[[T], bytes], decode: Callable[[bytes], Any]) -> Type[T]:
+def _primitive(
+    constant: str, typename: str, cls: type[T], encode: Callable[[T], bytes], decode: Callable[[bytes], Any]
+) -> Type[T]:
     made = Type(typename, cls, encode=encode, decode=decode)
     made.immutable, made.constant = True, constant
     return made
@@ -157,10 +100,26 @@ def _wrapper(name: str) -> Callable[[bytes], Any]:
 
 
 BOOL = _primitive("BOOL", "io.statefun.types/bool", bool, _primitives.encode_bool, _primitives.decode_bool)
-INT32 = _primitive("INT32", "io.statefun.types/int", int, _primitives.encode_fixed("i", 0x0D), _primitives.decode_fixed("i", 0x0D))
-INT64 = _primitive("INT64", "io.statefun.types/long", int, _primitives.encode_fixed("q", 0x09), _primitives.decode_fixed("q", 0x09))
-FLOAT32 = _primitive("FLOAT32", "io.statefun.types/float", float, _primitives.encode_fixed("f", 0x0D), _primitives.decode_fixed("f", 0x0D))
-FLOAT64 = _primitive("FLOAT64", "io.statefun.types/double", float, _primitives.encode_fixed("d", 0x09), _primitives.decode_fixed("d", 0x09))
+INT32 = _primitive(
+    "INT32", "io.statefun.types/int", int, _primitives.encode_fixed("i", 0x0D), _primitives.decode_fixed("i", 0x0D)
+)
+INT64 = _primitive(
+    "INT64", "io.statefun.types/long", int, _primitives.encode_fixed("q", 0x09), _primitives.decode_fixed("q", 0x09)
+)
+FLOAT32 = _primitive(
+    "FLOAT32",
+    "io.statefun.types/float",
+    float,
+    _primitives.encode_fixed("f", 0x0D),
+    _primitives.decode_fixed("f", 0x0D),
+)
+FLOAT64 = _primitive(
+    "FLOAT64",
+    "io.statefun.types/double",
+    float,
+    _primitives.encode_fixed("d", 0x09),
+    _primitives.decode_fixed("d", 0x09),
+)
 STRING = _primitive("STRING", "io.statefun.types/string", str, _primitives.encode_str, _primitives.decode_str)
 BYTES = _primitive("BYTES", "statefun.python/bytes", bytes, _as_is, _as_is)
 
@@ -240,7 +199,9 @@ def _declare(declared: Type[T]) -> Type[T]:
 
 
 @overload
-def json_type(typename: str, /) -> Callable[[type[T]], type[T]]: ...  # unbound: pyright knows a dataclass only when all is decorated
+def json_type(
+    typename: str, /
+) -> Callable[[type[T]], type[T]]: ...  # unbound: pyright knows a dataclass only when all is decorated
 @overload
 def json_type(typename: str, cls: type[J], /) -> Type[J]: ...
 def json_type(typename: str, cls: type[Any] | None = None, /) -> Any:
@@ -294,7 +255,9 @@ def compile_json(found: Type[Any]) -> None:
         _uncompiled.discard(found)
 
 
-def custom_type(typename: str, cls: type[C], /, *, encode: Callable[[C], bytes], decode: Callable[[bytes], C]) -> Type[C]:
+def custom_type(
+    typename: str, cls: type[C], /, *, encode: Callable[[C], bytes], decode: Callable[[bytes], C]
+) -> Type[C]:
     """Give a class of one's own its typename and codec (a betterproto message, one that declares __statefun_type__).
 
     Raises DeclarationError.
@@ -316,8 +279,7 @@ def carries_codec(cls: object) -> bool:
     """Tell whether the class itself (no base of it) declares, or has, __statefun_type__."""
     if not _hints.is_class(cls):
         return False
-    own = vars(cls)
-    return "__statefun_type__" in own or "__statefun_type__" in own.get("__annotations__", {})
+    return "__statefun_type__" in vars(cls) or "__statefun_type__" in inspect.get_annotations(cls)
 
 
 # --- which Type a class has ---
@@ -333,11 +295,6 @@ def type_of(cls: Any) -> Type[Any] | None:
         return _protobufs[cls]
     own = vars(cls).get("__statefun_type__")
     return own if is_type(own) and own.cls is cls else None  # written by hand
-
-
-def is_type(found: object) -> TypeGuard[Type[Any]]:
-    """Tell whether it is a Type (and narrow it, which isinstance does not do for a Generic)."""
-    return isinstance(found, Type)
 
 
 def storable(hint: Any, where: str) -> Type[Any]:
@@ -365,12 +322,15 @@ def is_enum(hint: object) -> TypeGuard[type[enum.Enum]]:
 
 def _why_not_storable(hint: Any, where: str) -> str:
     if _json.kind_of(hint):
-        return with_help(f"{where}: {hint.__qualname__} has no typename", f"declare it: @json_type('<namespace>/{hint.__name__}')")
+        return with_help(
+            f"{where}: {hint.__qualname__} has no typename", f"declare it: @json_type('<namespace>/{hint.__name__}')"
+        )
     if _hints.is_union(hint):
         return f"{where}: {_hints.show(hint)} is ambiguous when it is read back; use a protobuf oneof or two values"
     return (
         f"{where}: values of type {_hints.show(hint)} cannot be stored; use a protobuf message, bool, int, float, str, "
-        "bytes, an Enum, a class declared with json_type, a list or dict of these, or write a Type and name it: value(type=...)"
+        "bytes, an Enum, a class declared with json_type, a list or dict of these, "
+        "or write a Type and name it: value(type=...)"
     )
 
 
@@ -385,7 +345,7 @@ def for_value(value: object, type: Type[Any] | None = None) -> Type[Any]:
         if found is None:
             raise UnsendableError(unsendable(cls))
         return found
-    if cls is not type.cls and not isinstance(value, type.cls) or cls is bool and type.cls is not bool:
+    if not isinstance(value, type.cls) or (cls is bool and type.cls is not bool):
         msg = f"{type.typename} is a type of {_hints.show(type.cls)}, not of {_hints.show(cls)}"
         raise UnsendableError(msg)
     return type
@@ -399,28 +359,6 @@ def pack(value: object, type: Type[Any] | None = None) -> AnyPb:
     return AnyPb(type_url=found.typename, value=found.encode(value))
 
 
-def decoder(type: Type[Any], typename: str) -> Callable[[bytes], Any] | None:
-    """Return what decodes a value that arrived under this typename; None if it is of another type.
-
-    A protobuf message is known by its full name, whatever stands before the slash (the rule of the 2.x SDKs).
-    """
-    found = type.reads.get(typename)
-    if found is None and message_name(type) == typename.rpartition("/")[2]:
-        return type.decode
-    return found
-
-
-def message_name(type: Type[Any]) -> str | None:
-    """Return the full name of the protobuf message that a Type is of; None for the others."""
-    cls = type.cls
-    return cls.DESCRIPTOR.full_name if _hints.is_class(cls) and issubclass(cls, Message) else None
-
-
-def short(typename: str) -> str:
-    """Write a typename for a reader: without the prefix that every protobuf message has."""
-    return typename.removeprefix(GOOGLE)
-
-
 def unsendable(cls: type[Any]) -> str:
     """Say why an object of this class cannot be sent."""
     if _json.kind_of(cls):
@@ -429,4 +367,3 @@ def unsendable(cls: type[Any]) -> str:
         f"{_hints.show(cls)} cannot be sent",
         "send a protobuf message, bool, int, float, str, bytes, or a class declared with json_type or custom_type",
     )
-

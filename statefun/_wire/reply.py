@@ -7,7 +7,7 @@ when the reply is joined. (With `add()` and attributes a message costs twice as 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from statefun._primitives import varint
 from statefun.address import split_typename
@@ -26,7 +26,10 @@ _RECORD_NAMES = {
     for known in (KAFKA_RECORD, KINESIS_RECORD)
     for name in (
         known.rpartition("/")[2],
-        *(f"{ns}.{known.rpartition('.')[2]}" for ns in ("org.apache.flink.statefun.flink.io", "io.statefun.sdk.egress")),
+        *(
+            f"{ns}.{known.rpartition('.')[2]}"
+            for ns in ("org.apache.flink.statefun.flink.io", "io.statefun.sdk.egress")
+        ),
     )
 }
 
@@ -64,7 +67,14 @@ class EncodedReply:
 
     # --- effects ---
 
-    def send(self, target: str, identity: str, typename: str, data: bytes, type: Type[Any] | None) -> None:  # noqa: ARG002 -- the recording reply of the test kit decodes with it
+    def send(
+        self,
+        target: str,
+        identity: str,
+        typename: str,
+        data: bytes,
+        type: Type[Any] | None,  # noqa: ARG002 -- the recording reply of the test kit decodes with it
+    ) -> None:
         """Append an outgoing message (field 2)."""
         head = self._targets.get(target) or self._target(target)
         value = self._values.get(typename) or self._value(typename)
@@ -90,7 +100,14 @@ class EncodedReply:
         self._append(self._messages, b"\x12", b"", _address(b"\x0a", head, id_bytes), b"\x12", value, data, b"")
 
     def send_after(
-        self, delay_ms: int, target: str, identity: str, typename: str, data: bytes, type: Type[Any] | None, token: str  # noqa: ARG002 -- as for send
+        self,
+        delay_ms: int,
+        target: str,
+        identity: str,
+        typename: str,
+        data: bytes,
+        type: Type[Any] | None,
+        token: str,
     ) -> None:
         """Append a delayed message (field 3)."""
         head = self._targets.get(target) or self._target(target)
@@ -112,7 +129,7 @@ class EncodedReply:
         self._delayed.append(b"\x1a" + varint(len(body)) + body)
 
     def egress(self, egress: str, typename: str, data: bytes) -> None:
-        """Append a record (field 4). A Kafka or Kinesis record leaves under the name that this version's runtimes know."""
+        """Append a record (field 4); a Kafka or Kinesis record under the name that this version's runtimes know."""
         head = self._egresses.get(egress) or self._egress_head(egress)
         value = self._records.get(typename) or self._record(typename)
         size = len(data)
@@ -142,8 +159,7 @@ class EncodedReply:
 
     def rollback(self, mark: Mark) -> None:
         """Take back everything since that point."""
-        assert isinstance(mark, _Mark)
-        mutations, messages, delayed, egress = mark
+        mutations, messages, delayed, egress = cast("_Mark", mark)  # a reply is given its own marks
         del self._mutations[mutations:], self._messages[messages:], self._delayed[delayed:], self._egress[egress:]
 
     # --- the whole ---
@@ -174,7 +190,16 @@ class EncodedReply:
         return _keep(self._records, typename, self.value_prefix(known))
 
     @staticmethod
-    def _append(parts: list[bytes], tag: bytes, first: bytes, second: bytes, value_tag: bytes, value: bytes, data: bytes, tail: bytes) -> None:
+    def _append(
+        parts: list[bytes],
+        tag: bytes,
+        first: bytes,
+        second: bytes,
+        value_tag: bytes,
+        value: bytes,
+        data: bytes,
+        tail: bytes,
+    ) -> None:
         """Append one message of any size: `tag len first second value_tag len value len data tail`."""
         size = len(data)
         body = value + varint(size) if size else value[:-1]  # the tag of the payload goes with it
