@@ -149,7 +149,7 @@ async def _drive(steps: Steps, current: Awaitable[object] | Completed | MissingS
     while not isinstance(current, (Completed, MissingStates)):
         try:
             await current
-        except BaseException as error:  # noqa: BLE001 -- it is thrown in where it was raised: nothing is swallowed
+        except BaseException as error:  # noqa: BLE001, PERF203 -- thrown in where it was raised: nothing is swallowed
             try:
                 current = steps.throw(error)
             except StopIteration as done:

@@ -154,6 +154,9 @@ class State:
         return StateHandle(cell)
 
 
+State.__statefun_state__.pending = False  # the base declares nothing
+
+
 class UndeclaredState(StateError, AttributeError, KeyError):
     """A value is looked at that the State class does not declare."""
 
@@ -219,7 +222,7 @@ def _undeclared(cls: type[State], name: str) -> str:
 
 
 def _dataclass_fields(cls: type[State]) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(cast("Any", cls))  # State itself is no dataclass: it has no fields
+    return dataclasses.fields(cast("Any", cls))  # a checker knows a State for a dataclass only below its base
 
 
 def _check_field_name(cls: type[State], name: str) -> None:

@@ -106,7 +106,7 @@ class EncodedReply:
         identity: str,
         typename: str,
         data: bytes,
-        type: Type[Any] | None,
+        type: Type[Any] | None,  # noqa: ARG002 -- as for send
         token: str,
     ) -> None:
         """Append a delayed message (field 3)."""
