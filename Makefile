@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all test-pythons test-protobufs demo bench protos format lock clean
+.PHONY: help test test-all test-pythons test-protobufs test-mutations test-recorded demo bench protos format lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
@@ -12,7 +12,7 @@ help:  ## list the targets
 test: .venv/ready  ## run every check, as a change must pass it
 	@$(BIN)/python tools/check.py
 
-test-all: test test-pythons test-protobufs  ## and the tests on every CPython and every protobuf line
+test-all: test test-pythons test-protobufs test-mutations test-recorded  ## this, and every other test below
 
 test-pythons: .venv/ready  ## run the tests on every CPython of this machine
 	@$(BIN)/python tools/matrix.py pythons
@@ -20,11 +20,17 @@ test-pythons: .venv/ready  ## run the tests on every CPython of this machine
 test-protobufs: .venv/ready  ## run the tests on the oldest protobufs and on the pure-Python backend
 	@$(BIN)/python tools/matrix.py protobufs
 
+test-mutations: .venv/ready  ## break the public signatures one by one: the type tests must notice
+	@$(BIN)/python -m tests.typing.mutations
+
+test-recorded: .venv/ready  ## ask the published SDKs again for the replies that were recorded from them
+	@$(BIN)/python -m tests.conformance.record --check
+
 demo: .venv/ready  ## run the greeter of the README
 	@$(BIN)/python examples/greeter/greeter.py
 
-bench: .venv/ready  ## measure the package on this machine (benchmarks/README.md says how to read it)
-	@$(BIN)/python benchmarks/run.py
+bench: .venv/ready  ## measure every Python SDK on this machine, 15 minutes (benchmarks/README.md)
+	@$(BIN)/python -m benchmarks.peers
 
 protos: .venv/ready  ## generate the protobuf modules and stubs again
 	@$(BIN)/python tools/generate_protos.py
