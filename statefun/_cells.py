@@ -6,16 +6,18 @@ value is declared is in `state`; nothing here knows a wire.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from google.protobuf.any_pb2 import Any as AnyPb
 
 from statefun import _hints
-from statefun._type import decoder, short
+from statefun._type import Type, decoder, short
 from statefun.errors import ContextError, SendError, StateError, UndecodableState, reason
 from statefun.protocol import ANY, Stored
-from statefun.types import Type
+from statefun.types import ANY_TYPE
 
 if TYPE_CHECKING:
     from statefun.protocol import Reply
@@ -28,18 +30,38 @@ class Declared(Protocol):
 
     name: str
     type: Type[Any]
+    is_any: bool
     default: Callable[[], Any] | None
-    expire_after_write: Any
+    expire_after_write: timedelta | None
 
-    def check(self, value: Any) -> Any:
+    def check(self, value: Any, /) -> Any:
         """Return the value as it is kept; raise StateError where it is of another type."""
+        ...
 
 
 class Source(Protocol):
     """Where the stored values come from."""
 
-    def load(self, name: str, spec: Declared | None, /) -> Stored | None:
-        """Return what is stored under a name; None if nothing is."""
+    def load(self, index: int, spec: Declared, /) -> Stored | None:
+        """Return what is stored of a declared value; None if nothing is."""
+        ...
+
+    def load_undeclared(self, name: str, /) -> Stored | None:
+        """Return what is stored under a name that nobody declared; None if nothing is."""
+        ...
+
+
+class _Change(enum.Enum):
+    """What was done to a value, besides looking at it and changing it in place."""
+
+    NONE = enum.auto()
+    ASSIGNED = enum.auto()
+    DELETED = enum.auto()
+    ENDED = enum.auto()
+    """The batch is over: nothing can be done any more."""
+
+
+_NONE, _ASSIGNED, _DELETED, _ENDED = _Change  # a global costs half of what an attribute of the class does
 
 
 class Cell:
@@ -49,53 +71,54 @@ class Cell:
     received.
     """
 
-    __slots__ = ("_assigned", "_baseline", "_received", "_stored", "live", "name", "spec", "value")
+    __slots__ = ("_before", "_change", "_received", "live", "spec", "value")
 
-    def __init__(self, name: str, spec: Declared | None, received: Stored | None) -> None:
-        self.name = name
+    def __init__(self, spec: Declared, received: Stored | None) -> None:
         self.spec = spec
-        self.value: Any = None
         self.live = False
-        """Whether `value` is what counts: the typed value was looked at or assigned."""
+        """Whether `value` is the typed value, because it was looked at or assigned."""
+        self.value: Any = received
+        """The typed value where it is live, otherwise what is stored; None if nothing is."""
         self._received = received
-        self._stored = received
-        self._assigned = False
-        self._baseline = b""
+        self._change = _NONE
+        self._before: bytes | None = None  # what a default encoded to when it was handed out
 
     # --- typed ---
 
     def load(self) -> Any:
         """Decode the value, or take its default, and keep it."""
-        spec = self._declared()
-        if self._stored is None:
-            self.value = spec.default() if spec.default is not None else None
+        spec, stored = self.spec, self.value
+        if stored is not None:
+            self.value = _decoded(spec, *stored)
+        elif spec.default is not None:
+            self.value = spec.default()
             # looking at a default writes nothing: what it encodes to is remembered, to see whether it was changed
-            self._baseline = b"" if self.value is None or spec.type.immutable else _encoded(spec, self.value)
-        else:
-            self.value = _decoded(spec, *self._stored)
+            self._before = None if spec.type.immutable else _encoded(spec, self.value)
         self.live = True
         return self.value
 
     def write(self, value: Any) -> None:
         """Assign a value; None deletes where absent reads as None. Raises StateError."""
-        spec = self._declared()
+        spec = self.spec
         if value is None:
             if spec.default is not None:
-                msg = f"state {self.name!r} has a default and is never None; `del` resets it"
+                msg = f"state {spec.name!r} has a default and is never None; `del` resets it"
                 raise StateError(msg)
             self.delete()
             return
         self.value = spec.check(value)
-        self.live = self._assigned = True
+        self.live, self._change = True, _ASSIGNED
 
     def delete(self) -> None:
         """Delete the value."""
-        self._stored, self.value, self.live, self._assigned = None, None, False, False
+        self._refuse_ended()
+        self.value, self.live, self._change = None, False, _DELETED
 
     # --- packed ---
 
     def read_any(self) -> AnyPb | None:
         """Return a copy of the value, packed; None if there is none."""
+        self._refuse_ended()
         stored = self.stored()
         if stored is None:
             return None
@@ -105,33 +128,33 @@ class Cell:
         try:
             return AnyPb.FromString(data)
         except Exception as error:
-            raise _undecodable(self.name, ANY, error) from error
+            raise _undecodable(self.spec.name, ANY, error) from error
 
     def write_any(self, value: object) -> None:
         """Set the packed value (an Any), or delete it (None). Raises StateError, also for an Any of another type."""
+        spec = self.spec
         if value is None:
             self.delete()
             return
+        self._refuse_ended()
         if not isinstance(value, AnyPb):
             got = _hints.show(type(value))
-            msg = f"state {self.name!r} is set to a google.protobuf.Any by name, not to {got}; pack it"
+            msg = f"state {spec.name!r} is set to a google.protobuf.Any by name, not to {got}; pack it"
             raise StateError(msg)
-        if self.spec is None or self.spec.type.typename == ANY:
-            self._stored = self._any_to_store(value)
-            self.live, self._assigned = False, True
+        if spec.is_any:
+            self.value, self.live, self._change = self._any_to_store(value), False, _ASSIGNED
             return
-        if decoder(self.spec.type, value.type_url) is None:
-            msg = f"state {self.name!r} holds {_hints.show(self.spec.type.cls)}, not {short(value.type_url)}"
+        if decoder(spec.type, value.type_url) is None:
+            msg = f"state {spec.name!r} holds {_hints.show(spec.type.cls)}, not {short(value.type_url)}"
             raise StateError(msg)
-        self.value = _decoded(self.spec, value.type_url, value.value)
-        self.live = self._assigned = True
+        self.value, self.live, self._change = _decoded(spec, value.type_url, value.value), True, _ASSIGNED
 
     def _any_to_store(self, value: AnyPb) -> Stored:
         known = self._received[0] if self._received is not None else ANY
         if known == ANY:
             return ANY, value.SerializeToString(deterministic=True)
         if known != value.type_url:  # a v3 runtime fails the job when a state changes its type
-            msg = f"state {self.name!r} holds {short(known)}, not {short(value.type_url)}"
+            msg = f"state {self.spec.name!r} holds {short(known)}, not {short(value.type_url)}"
             raise StateError(msg)
         return known, value.value
 
@@ -140,66 +163,71 @@ class Cell:
     def stored(self) -> Stored | None:
         """Return the value as it would be stored now."""
         if not self.live:
-            return self._stored
+            stored: Stored | None = self.value
+            return stored
         if self.value is None:
             return None
-        spec = self._declared()
-        data = _encoded(spec, self.value)
-        looked_at = self._stored is None and not self._assigned and (spec.type.immutable or data == self._baseline)
-        return None if looked_at else (spec.type.typename, data)
+        data = _encoded(self.spec, self.value)
+        return None if self._is_untouched_default(data) else (self.spec.type.typename, data)
+
+    def _is_untouched_default(self, data: bytes) -> bool:
+        if self._change is _ASSIGNED or (self._change is _NONE and self._received is not None):
+            return False
+        return self._before is None or data == self._before
 
     def settle(self, reply: Reply) -> None:
         """Write down what was changed."""
-        untouched = self._stored is self._received and not self._assigned
-        if untouched and (not self.live or self._declared().type.immutable):
+        spec, received, change = self.spec, self._received, self._change
+        if change is _NONE and (not self.live or spec.type.immutable):
             return  # it was at most looked at
+        if change is _NONE and received is not None:  # looked at: it may have been changed in place
+            data = _encoded(spec, self.value)
+            if data != received[1] and not self._means(data, received):
+                reply.write_state(spec.name, spec.type.typename, data)
+            return
         stored = self.stored()
-        if stored is None:
-            if self._received is not None:
-                reply.delete_state(self.name)
-        elif self._assigned or not self._same(stored):
-            reply.write_state(self.name, *stored)
+        if stored is not None:
+            reply.write_state(spec.name, *stored)
+        elif received is not None:
+            reply.delete_state(spec.name)
 
-    def _same(self, stored: Stored) -> bool:
-        """Tell whether the value is what was received, though another writer may have encoded it in another way."""
-        received = self._received
-        if received is None or stored[1] == received[1]:
-            return received is not None
+    def _means(self, data: bytes, received: Stored) -> bool:
+        """Tell whether the value is what was received, though another writer encoded it in another way.
+
+        To see that costs one more encoding, so it is done where a needless write would show: it restarts the expiration.
+        """
         spec = self.spec
-        # encoding once more costs, so it is done where a needless write would be seen: it restarts the expiration
-        if spec is None or spec.expire_after_write is None or not self.live:
-            return False
-        return _encoded(spec, _decoded(spec, *received)) == stored[1]
+        return spec.expire_after_write is not None and _encoded(spec, _decoded(spec, *received)) == data
 
-    def _declared(self) -> Declared:
-        if self.spec is None:
-            msg = f"state {self.name!r} is not declared: read it with unpack()"
-            raise StateError(msg)
-        return self.spec
+    def end(self) -> None:
+        """Let every later use of a handle raise ContextError."""
+        self._change = _ENDED
+
+    def _refuse_ended(self) -> None:
+        if self._change is _ENDED:
+            raise _ended(self.spec.name)
 
 
-class Cells(list["Cell | None"]):
-    """The values of one address, in the order in which its function declares them; None: not looked at yet."""
+class Cells:
+    """The values of one address."""
 
-    __slots__ = ("_by_name", "_free", "_open", "_source", "_specs")
+    __slots__ = ("_by_name", "_source", "_specs", "_undeclared", "opened")
 
-    def __init__(
-        self, specs: Sequence[Declared], by_name: Mapping[str, int], source: Source | None, *, free: bool
-    ) -> None:
-        super().__init__([None] * len(specs))
-        self._free = free  # whether nothing is declared, and every name may be used
+    def __init__(self, specs: Sequence[Declared], by_name: Mapping[str, int], source: Source | None) -> None:
+        self.opened: list[Cell | None] = [None] * len(specs)
+        """The values in the order in which they are declared; None: not looked at yet."""
         self._specs = specs
         self._by_name = by_name
         self._source = source
-        self._open: dict[str, Cell] = {}  # of a function that declares no state, by name
+        self._undeclared: dict[str, Cell] | None = None  # by name, where nothing is declared
 
     def open(self, index: int) -> Cell:
         """Return the cell of a declared value, and keep it."""
-        cell = self[index]
+        cell = self.opened[index]
         if cell is None:
             spec = self._specs[index]
-            stored = self._source.load(spec.name, spec) if self._source is not None else None
-            cell = self[index] = Cell(spec.name, spec, stored)
+            source = self._source
+            cell = self.opened[index] = Cell(spec, None if source is None else source.load(index, spec))
         return cell
 
     def named(self, name: str) -> Cell | None:
@@ -212,36 +240,86 @@ class Cells(list["Cell | None"]):
         return list(self._by_name)
 
     def by_hand(self, name: str) -> Cell | None:
-        """Return the cell of a value by its name, declared or not; None if it has to be declared and is not."""
-        if not self._free:
+        """Return the cell of a value by its name; None if others are declared, and it is not.
+
+        Where nothing is declared, every name may be used, as in 2.x. Raises StateError for one that cannot be a name.
+        """
+        if self._specs:
             return self.named(name)
-        cell = self._open.get(name)
+        if self._undeclared is None:
+            self._undeclared = {}
+        cell = self._undeclared.get(name)
         if cell is None:
-            stored = self._source.load(name, None) if self._source is not None else None
-            cell = self._open[name] = Cell(name, None, stored)
+            check_name(name)
+            stored = self._source.load_undeclared(name) if self._source is not None else None
+            cell = self._undeclared[name] = Cell(_Undeclared(name), stored)
         return cell
 
     def settle(self, reply: Reply) -> None:
         """Write down what was changed."""
-        for cell in self:
+        for cell in self.opened:
             if cell is not None:
                 cell.settle(reply)
-        for cell in self._open.values():
-            cell.settle(reply)
+        if self._undeclared:
+            for cell in self._undeclared.values():
+                cell.settle(reply)
 
     def end(self) -> None:
         """Let every later look raise ContextError: the batch is over, and what is written now would be lost."""
-        self[:] = [None] * len(self)
-        self._open.clear()
-        self._source = _Ended()
+        for cell in (*self.opened, *(self._undeclared or {}).values()):
+            if cell is not None:
+                cell.end()
+        self.opened = [None] * len(self._specs)
+        self._undeclared = None
+        self._source = _NO_SOURCE
+
+
+class _Undeclared:
+    """The declaration of a value that nobody declared: an Any."""
+
+    type: Type[Any] = ANY_TYPE
+    is_any = True
+    default: Callable[[], Any] | None = None
+    expire_after_write: timedelta | None = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def check(self, value: Any, /) -> Any:
+        return value
 
 
 class _Ended:
     """The source of the values when the batch is over."""
 
-    def load(self, name: str, _spec: Declared | None, /) -> Stored | None:
-        msg = f"state {name!r} belongs to an invocation that has ended"
-        raise ContextError(msg)
+    def load(self, _index: int, spec: Declared, /) -> Stored | None:
+        raise _ended(spec.name)
+
+    def load_undeclared(self, name: str, /) -> Stored | None:
+        raise _ended(name)
+
+
+_NO_SOURCE = _Ended()
+
+RESERVED = ("batch", "request-state")
+"""What the runtime itself keeps for every function: a job with a state named "batch" crash-loops."""
+
+
+def check_name(name: object) -> None:
+    """Refuse what cannot be the name of a stored value. Raises StateError."""
+    if not isinstance(name, str) or not name:
+        msg = f"a stored value needs a name, not {name!r}"
+        raise StateError(msg)
+    if name in RESERVED:
+        msg = f"state {name!r}: the runtime keeps a value of its own under this name, and a job that uses it crash-loops"
+        raise StateError(msg)
+    if not _hints.has_utf8(name):
+        msg = f"state {name!r}: the name has no UTF-8 form"
+        raise StateError(msg)
+
+
+def _ended(name: str) -> ContextError:
+    return ContextError(f"state {name!r} belongs to an invocation that has ended")
 
 
 def _encoded(spec: Declared, value: Any) -> bytes:
@@ -253,10 +331,11 @@ def _encoded(spec: Declared, value: Any) -> bytes:
 
 
 def _decoded(spec: Declared, typename: str, data: bytes) -> Any:
-    decode = decoder(spec.type, typename)
+    type = spec.type
+    decode = type.decode if typename == type.typename else decoder(type, typename)
     if decode is None:
         held = short(typename) or "a value without a type"
-        msg = f"state {spec.name!r} holds {held}, which is no {_hints.show(spec.type.cls)}"
+        msg = f"state {spec.name!r} holds {held}, which is no {_hints.show(type.cls)}"
         raise UndecodableState(msg)
     try:
         return decode(data)

@@ -27,7 +27,7 @@ from statefun.types import (  # fmt: skip
     type_of,
 )
 
-__all__ = ["Accepts", "Refusal", "accepted"]
+__all__ = ["Accepts", "Refusal", "accepted", "undecodable"]
 
 Decode = Callable[[bytes], Any]
 Refusal = Callable[[str, str], Exception]
@@ -96,8 +96,7 @@ class Accepts(Mapping[str, type]):
         try:
             return decode(data)
         except Exception as error:
-            msg = f"{function} cannot read a message of {len(data)} bytes as {short(typename)}: {reason(error)}"
-            raise UndecodableMessage(msg) from error
+            raise undecodable(function, typename, data, error) from error
 
     def type_for(self, message: object, function: str) -> Type[Any] | None:
         """Return what a message is sent as; None for an Any, which is sent as it is.
@@ -115,6 +114,13 @@ class Accepts(Mapping[str, type]):
             msg = f"{function} accepts {self}, not {_hints.show(cls)}"
             raise SendError(msg)
         return None if cls is AnyPb else for_value(message)
+
+
+def undecodable(function: str, typename: str, data: bytes, error: Exception) -> UndecodableMessage:
+    """Say that the bytes of a message are not of its type."""
+    return UndecodableMessage(
+        f"{function} cannot read a message of {len(data)} bytes as {short(typename)}: {reason(error)}"
+    )
 
 
 def accepted(hint: Any, scope: _hints.Scope, shown: str, namespace: str, refuse: Refusal) -> Accepts:

@@ -68,6 +68,15 @@ def is_class(hint: object) -> TypeGuard[type[Any]]:
     return isinstance(hint, type) and typing.get_origin(hint) is None
 
 
+def has_utf8(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8: a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_list_or_dict(hint: object) -> bool:
     """Tell whether it is list[...] or dict[..., ...]."""
     return typing.get_origin(hint) in (list, dict)

@@ -13,10 +13,12 @@ from typing import Any, Generic, overload
 from typing_extensions import Never, TypeVar
 
 from statefun import _hints
+from statefun._cells import check_name
 from statefun.errors import SendError, StateError
+from statefun.protocol import ANY
 from statefun.types import Storable, Type, storable
 
-__all__ = ["RESERVED", "ValueSpec"]
+__all__ = ["ValueSpec"]
 
 T = TypeVar("T")  # invariant: it is read and written
 D = TypeVar("D", default=None)  # what an absent value reads as: None, or Never when there is a default
@@ -24,8 +26,6 @@ V = TypeVar("V", bound=Storable)  # method-scoped twin of T: pyright wants no cl
 U = TypeVar("U")  # the class of a Type: anything
 
 _MILLISECOND = timedelta(milliseconds=1)
-RESERVED = ("batch", "request-state")
-"""What the runtime itself keeps for every function: a job with a state named "batch" crash-loops."""
 
 
 class ValueSpec(Generic[T, D]):
@@ -40,7 +40,7 @@ class ValueSpec(Generic[T, D]):
     Raises StateError.
     """
 
-    __slots__ = ("default", "expire_after_call", "expire_after_write", "name", "type")
+    __slots__ = ("default", "expire_after_call", "expire_after_write", "is_any", "name", "type")
 
     @overload
     def __init__(
@@ -71,11 +71,13 @@ class ValueSpec(Generic[T, D]):
         expire_after_write: timedelta | None = None,
         expire_after_call: timedelta | None = None,
     ) -> None:
-        _check_name(name)
+        check_name(name)
         _check_expirations(name, expire_after_write, expire_after_call)
         self.name = name
         self.type: Type[Any] = storable(type, f"state {name!r}")
         _check_typename(name, self.type.typename)
+        self.is_any = self.type.typename == ANY
+        """Whether what is stored is an Any, with whatever is in it."""
         self.default = default
         """Makes what an absent value reads as; None: it reads as None."""
         self.expire_after_write = expire_after_write
@@ -84,14 +86,14 @@ class ValueSpec(Generic[T, D]):
     def __repr__(self) -> str:
         return f"ValueSpec({self.name!r}, {_hints.show(self.type.cls)})"
 
-    def check(self, value: Any) -> Any:
+    def check(self, value: Any, /) -> Any:
         """Return the value as it is kept: an int for a float becomes one.
 
         Raises StateError for what a type checker would refuse, and for what has no bytes.
         """
         wanted: Any = typing.get_origin(self.type.cls) or self.type.cls
         if value.__class__ is int and wanted is float:
-            value = float(value)
+            value = _as_float(self.name, value)
         if not isinstance(value, wanted) or (value.__class__ is bool and wanted is not bool):
             msg = (
                 f"state {self.name!r} holds {_hints.show(self.type.cls)}, not {_hints.show(value.__class__)}: {value!r}"
@@ -105,15 +107,12 @@ class ValueSpec(Generic[T, D]):
         return value
 
 
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name:
-        msg = f"a stored value needs a name, not {name!r}"
-        raise StateError(msg)
-    if name in RESERVED:
-        msg = (
-            f"state {name!r}: the runtime keeps a value of its own under this name, and a job that uses it crash-loops"
-        )
-        raise StateError(msg)
+def _as_float(name: str, value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        msg = f"state {name!r}: {value!r} does not fit into 64 bits"
+        raise StateError(msg) from None
 
 
 def _check_expirations(name: str, after_write: object, after_call: object) -> None:

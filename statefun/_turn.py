@@ -7,96 +7,88 @@ what arrived, its `Reply` takes the effects. No I/O, no clock.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator, Sequence
+from datetime import timedelta
 from typing import Any
 
-from statefun._cells import Cells, Declared
+from statefun._cells import Declared
 from statefun._signature import describe, is_awaitable
 from statefun._type import short
 from statefun.context import ENDED, Context, Surroundings
-from statefun.errors import BindError, MissingState, UndecodableMessage, UndecodableState, reason, with_help
+from statefun._dispatch import undecodable
+from statefun.errors import BindError, MissingState, UndecodableState, with_help
 from statefun.functions import StatefulFunction
-from statefun.protocol import ANY, Batch, Completed, MissingStates, MissingStateSpec, Reply, StateEntry, Stored
-from statefun.state import bound_to
+from statefun.protocol import ANY, Batch, MissingStates, MissingStateSpec, Outcome, StateEntry, Stored, Wire
 
 __all__ = ["Turn"]
 
-_MS = 1_000
+_MILLISECOND = timedelta(milliseconds=1)
 
 
-class Turn:
-    """The work on one batch."""
+class Turn(Surroundings):
+    """The work on one batch, and what its invocations share."""
 
-    __slots__ = ("_around", "_batch", "_cells", "_function", "_missing", "_positions", "_reply", "position")
+    __slots__ = ("_missing", "_order", "_states", "bound")
 
-    def __init__(self, function: StatefulFunction[Any, Any, Any], batch: Batch) -> None:
-        self._function = function
-        self._batch = batch
-        self._reply: Reply = batch.reply()
-        self._missing: list[str] = []
-        self.position = 0
-        """The message that is worked on, counted from 0."""
-        self._positions = self._locate()
-        self._cells = Cells(function.all_specs, function.by_name, self, free=not function.all_specs)
-        state = bound_to(function.state_class, self._cells)
-        self._around = Surroundings(function.typename, batch, self._reply, state, self._cells)
+    def __init__(self, function: StatefulFunction[Any, Any, Any], wire: Wire, batch: Batch) -> None:
+        super().__init__(function, wire, batch)
+        self.bound = function
+        self._states: Sequence[StateEntry] = batch.state
+        self._missing: list[str] | None = None
+        # Most requests of a function hold the same states in the same order, and their number tells. It need not be
+        # right: each entry is checked when it is opened.
+        known, self._order = function.located
+        if len(self._states) != known:
+            self._order = self._locate()
 
     @property
-    def is_async(self) -> bool:
-        """Whether the function is an `async def`."""
-        return self._function.is_async
-
-    def found_async(self) -> None:
-        """Note that the function gives back awaitables, though it is no `async def`: a decorator hid it."""
-        self._function.is_async = True
+    def outcome(self) -> Outcome:
+        """How the batch ended, once its steps are done."""
+        return self.reply if self._missing is None else self._ask(self._missing)
 
     # --- running ---
 
-    def steps(self) -> Generator[Awaitable[object], None, Completed | MissingStates]:
+    def steps(self) -> Generator[Awaitable[object], None, None]:
         """Work through the messages; what a function gives back to be awaited is yielded, one after the other.
 
         One path for plain and async functions: who drives it awaits, and throws in what the awaiting raised. (A
         StopIteration that a plain function lets escape becomes a RuntimeError, as it does in every coroutine.)
         """
-        if self._missing:
-            return self._ask()
-        function, around = self._function, self._around
-        fn, decoders = function.fn, function.accepts.decoders
+        if self._missing is not None:
+            return
+        function = self.bound
+        fn, decoder_of = function.fn, function.accepts.decoders.get
+        position = 0
         try:
-            for invocation in self._batch.invocations:
+            for invocation in self.batch.invocations:
                 argument = invocation.argument
-                message = self._message(argument.typename, argument.value, decoders.get(argument.typename))
-                context: Context[Any] = Context(around, invocation)
+                decode = decoder_of(argument.typename)
+                if decode is None:
+                    message = function.accepts.unpack(argument.typename, argument.value, function.typename)
+                else:
+                    try:
+                        message = decode(argument.value)
+                    except Exception as error:
+                        raise undecodable(function.typename, argument.typename, argument.value, error) from error
+                context: Context[Any] = Context(self, invocation)
                 try:
                     result = fn(context, message)
                     if result is not None and is_awaitable(result):
                         yield result
                 finally:
                     context._around = ENDED  # noqa: SLF001 -- a method costs what a whole check costs elsewhere
-                self.position += 1
-            return self._complete()
-        except _NotRegistered:
-            return self._ask()
-        except Exception as error:
-            self._blame(error)
+                position += 1
+            if self._cells is not None and self._missing is None:
+                self._cells.settle(self.reply)
+        except GeneratorExit:
             raise
-
-    def _message(self, typename: str, data: bytes, decode: Any) -> Any:
-        if decode is not None:
-            try:
-                return decode(data)
-            except Exception as error:
-                what = f"{self._function.typename} cannot read a message of {len(data)} bytes as {short(typename)}"
-                msg = f"{what}: {reason(error)}"
-                raise UndecodableMessage(msg) from error
-        return self._function.accepts.unpack(typename, data, self._function.typename)
-
-    def _complete(self) -> Completed | MissingStates:
-        if self._missing:  # the function swallowed what told it to stop
-            return self._ask()
-        self._cells.settle(self._reply)
-        self._cells.end()
-        return Completed(self._reply)
+        except BaseException as error:
+            if self._missing is None:
+                self._blame(error, position)
+                raise
+        finally:
+            if self._cells is not None:
+                self._cells.end()
 
     def refuse_awaitable(self, result: Awaitable[object]) -> BindError:
         """Say that a plain function under a plain handler gave back something to be awaited."""
@@ -104,60 +96,34 @@ class Turn:
             result.close()  # or Python warns that it was never awaited
         problem = "it gave back an awaitable, and RequestReplyHandler would never await it"
         return BindError(
-            self._function.typename, describe(self._function), problem, "serve it with AsyncRequestReplyHandler"
+            self.function.typename, describe(self.function), problem, "serve it with AsyncRequestReplyHandler"
         )
 
-    def _blame(self, error: Exception) -> None:
+    def _blame(self, error: BaseException, position: int) -> None:
         """Note on an error which message it came from (Python 3.11 and later)."""
-        if sys.version_info >= (3, 11):
-            batch = self._batch
-            count = len(batch.invocations)
-            what = "the settling of its state" if self.position >= count else self._describe_message()
-            error.add_note(f"statefun: {batch.namespace}/{batch.type}/{batch.identity}, {what}")
-
-    def _describe_message(self) -> str:
-        invocations = self._batch.invocations
-        typename = short(invocations[self.position].argument.typename) or "a message without a type"
-        return f"message {self.position + 1} of {len(invocations)} ({typename})"
-
-    # --- state ---
-
-    def _locate(self) -> dict[str, int]:
-        """Say where each state stands in the request.
-
-        Most requests of a function name the same states in the same order: then that is known already. A v2 runtime
-        always sends what module.yaml lists, so there their number will do, and each entry is checked when it is opened.
-        """
-        function, states = self._function, self._batch.states
-        names, positions = function.located
-        if not self._batch.registers_states and len(states) == len(names) > 0:
-            return positions
-        return self._locate_anew()
-
-    def _locate_anew(self) -> dict[str, int]:
-        function = self._function
-        names = [entry.state_name for entry in self._batch.states]
-        known, positions = function.located
-        if names != known or not names:
-            positions = {name: index for index, name in enumerate(names)}
-            function.located = names, positions
+        if sys.version_info < (3, 11):
+            return
+        invocations = self.batch.invocations
+        if position >= len(invocations):
+            what = "the settling of its state"
         else:
-            return positions
-        self._missing = [spec.name for spec in function.all_specs if spec.name not in positions]
-        if self._missing:
-            function.located = [], {}
-            if not self._batch.registers_states:
-                raise self._not_listed(self._missing)
-        return positions
+            typename = short(invocations[position].argument.typename) or "a message without a type"
+            what = f"message {position + 1} of {len(invocations)} ({typename})"
+        error.add_note(f"statefun: {self.address}, {what}")
 
-    def load(self, name: str, spec: Declared | None, /) -> Stored | None:
-        """Return what is stored under a name: what `Cells` asks when a value is first looked at."""
-        entry = self._entry(name)
-        as_any = spec is None or spec.type.typename == ANY
-        stored = self._batch.stored(entry, as_any=as_any)
-        if stored is not None and spec is not None and self._batch.registers_states and stored[0] != spec.type.typename:
+    # --- state: what Cells asks when a value is first looked at ---
+
+    def load(self, index: int, spec: Declared, /) -> Stored | None:
+        """Return what is stored of a declared value."""
+        position = self._order[index]
+        entry = self._states[position] if position < len(self._states) else None
+        if entry is None or entry.state_name != spec.name:
+            entry = self._find(spec.name)
+        wire = self.wire
+        stored = wire.stored(entry, spec.is_any)
+        if stored is not None and wire.registers_states and stored[0] != spec.type.typename:
             msg = with_help(
-                f"state {name!r} of {self._function.typename} holds {short(stored[0])}, "
+                f"state {spec.name!r} of {self.function.typename} holds {short(stored[0])}, "
                 f"but is declared as {short(spec.type.typename)}",
                 "a v3 runtime fails the job when a state changes its type: declare the type that it holds, "
                 "or give it another name",
@@ -165,43 +131,64 @@ class Turn:
             raise UndecodableState(msg)
         return stored
 
-    def _entry(self, name: str) -> StateEntry:
-        states = self._batch.states
-        position = self._positions.get(name)
-        if position is not None and position < len(states) and states[position].state_name == name:
-            return states[position]
-        self._function.located = [], {}  # another module.yaml than before
-        self._positions = self._locate_anew()
-        position = self._positions.get(name)
-        if position is not None:
-            return states[position]
-        if not self._batch.registers_states:
+    def load_undeclared(self, name: str, /) -> Stored | None:
+        """Return what is stored under a name that nobody declared: an Any, if an app as of 2.x wrote it."""
+        return self.wire.stored(self._find(name), True)  # noqa: FBT003 -- positional for speed
+
+    def _find(self, name: str) -> StateEntry:
+        """Look for a state by its name; the order that is known is not that of this request."""
+        self.bound.located = -1, []
+        for entry in self._states:
+            if entry.state_name == name:
+                return entry
+        if not self.wire.registers_states:
             raise self._not_listed([name])
-        self._missing.append(name)
+        self._missing = [*(self._missing or ()), name]
         raise _NotRegistered
 
+    def _locate(self) -> list[int]:
+        """Say where each declared state stands in the request, and remember it."""
+        function, states = self.bound, self._states
+        positions = {entry.state_name: position for position, entry in enumerate(states)}
+        missing = [name for name in function.by_name if name not in positions]
+        if missing and not self.wire.registers_states:
+            raise self._not_listed(missing)
+        self._missing = missing or None
+        order = [positions.get(name, 0) for name in function.by_name]
+        if not missing:
+            function.located = len(states), order
+        return order
+
     def _not_listed(self, names: list[str]) -> MissingState:
-        function = self._function
         listed = ("states " if len(names) > 1 else "state ") + ", ".join(repr(name) for name in names)
         entries = "\n".join(f"      - name: {name}" for name in names)
         return MissingState(
             with_help(
-                f"{function.typename} uses the {listed}, which the runtime did not send",
+                f"{self.function.typename} uses the {listed}, which the runtime did not send",
                 "list what is missing in module.yaml, under the function's spec (format 2.0; in 1.0 the names alone):\n"
                 f"    states:\n{entries}",
             )
         )
 
-    def _ask(self) -> MissingStates:
+    def _ask(self, missing: list[str]) -> MissingStates:
         """Ask for the states that are not registered yet; the whole batch comes again."""
-        function = self._function
-        self._cells.end()
+        function = self.bound
         if function.all_specs:
-            wanted = [spec for spec in function.all_specs if spec.name in self._missing]
-            return MissingStates(tuple(_spec(spec.name, spec) for spec in wanted))
-        function.learned = tuple(dict.fromkeys([*function.learned, *self._missing]))
-        unknown = [name for name in function.learned if name not in self._positions]
-        return MissingStates(tuple(_spec(name, None) for name in unknown))
+            wanted = [spec for spec in function.all_specs if spec.name in missing]
+            return MissingStates(
+                tuple(
+                    MissingStateSpec(
+                        spec.name,
+                        spec.type.typename,
+                        _milliseconds(spec.expire_after_write),
+                        _milliseconds(spec.expire_after_call),
+                    )
+                    for spec in wanted
+                )
+            )
+        function.learned = tuple(dict.fromkeys([*function.learned, *missing]))
+        sent = {entry.state_name for entry in self._states}
+        return MissingStates(tuple(MissingStateSpec(name, ANY) for name in function.learned if name not in sent))
 
 
 class _NotRegistered(BaseException):
@@ -211,13 +198,5 @@ class _NotRegistered(BaseException):
     """
 
 
-def _spec(name: str, spec: Any) -> MissingStateSpec:
-    if spec is None:
-        return MissingStateSpec(name, ANY)
-    write, call = spec.expire_after_write, spec.expire_after_call
-    return MissingStateSpec(
-        name,
-        spec.type.typename,
-        None if write is None else int(write.total_seconds() * _MS),
-        None if call is None else int(call.total_seconds() * _MS),
-    )
+def _milliseconds(after: timedelta | None) -> int | None:
+    return None if after is None else after // _MILLISECOND

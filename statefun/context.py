@@ -14,16 +14,17 @@ from google.protobuf.any_pb2 import Any as AnyPb
 from typing_extensions import ParamSpec, TypeVar
 
 from statefun import _hints
+from statefun._cells import Cells
 from statefun.address import Address
 from statefun.egress import KAFKA_RECORD, Egress, KafkaEgress, MessageEgress
 from statefun.errors import ContextError, SendError, UnsendableError, with_help
 from statefun.references import Envelope, Target, no_identity
-from statefun.state import State, UndeclaredState, ValueSpec
+from statefun.state import State, UndeclaredState, ValueSpec, bound_to
 from statefun.types import Sendable, Type, for_value
 
 if TYPE_CHECKING:
-    from statefun._cells import Cell, Cells
-    from statefun.protocol import Batch, Header, Invocation, Reply
+    from statefun._cells import Cell, Declared
+    from statefun.protocol import Batch, Header, Invocation, Stored, Wire
 
 __all__ = ["Context", "DelayedReceiver", "Receiver", "Surroundings"]
 
@@ -52,23 +53,36 @@ class DelayedReceiver(Protocol[P]):
         ...
 
 
+class Owner(Protocol):
+    """The function that a context is for (a StatefulFunction)."""
+
+    typename: str
+    all_specs: tuple[ValueSpec[Any, Any], ...]
+    by_name: dict[str, int]
+
+    @property
+    def state_class(self) -> type[State]:
+        """What `context.state` is an instance of."""
+        ...
+
+
 class Surroundings:
-    """What the invocations of one batch share.
+    """What the invocations of one batch share. Its state is made when it is first looked at.
 
     A plain class with slots: one is made for every request, and a frozen dataclass costs 2 us more (benchmarks/peers).
     """
 
-    __slots__ = ("_address", "batch", "cells", "function", "reply", "state", "tokens")
+    __slots__ = ("_address", "_cells", "_state", "batch", "function", "reply", "tokens", "wire")
 
-    def __init__(self, function: str, batch: Batch, reply: Reply, state: State, cells: Cells) -> None:
+    def __init__(self, function: Owner, wire: Wire, batch: Batch) -> None:
         self.function = function
-        """The typename of the function."""
+        self.wire = wire
         self.batch = batch
-        self.reply = reply
-        self.state = state
-        self.cells = cells
+        self.reply = wire.reply()
         self.tokens: set[str] | None = None
         """The cancellation tokens that were sent and not cancelled in this batch."""
+        self._cells: Cells | None = None
+        self._state: State | None = None
         self._address: Address | None = None
 
     @property
@@ -76,9 +90,34 @@ class Surroundings:
         """The address that the batch is for, made when it is asked for."""
         found = self._address
         if found is None:
-            batch = self.batch
-            found = self._address = Address(batch.namespace, batch.type, batch.identity)
+            target = self.batch.target
+            found = self._address = Address(target.namespace, target.type, target.id)
         return found
+
+    @property
+    def cells(self) -> Cells:
+        """The stored values."""
+        found = self._cells
+        if found is None:
+            function = self.function
+            found = self._cells = Cells(function.all_specs, function.by_name, self)
+        return found
+
+    @property
+    def state(self) -> State:
+        """The stored values, as the class that the function declares."""
+        found = self._state
+        if found is None:
+            found = self._state = bound_to(self.function.state_class, self.cells)
+        return found
+
+    def load(self, index: int, spec: Declared, /) -> Stored | None:
+        """Return what is stored of a declared value."""
+        raise NotImplementedError
+
+    def load_undeclared(self, name: str, /) -> Stored | None:
+        """Return what is stored under a name that nobody declared."""
+        raise NotImplementedError
 
 
 class _Ended:
@@ -113,7 +152,7 @@ class Context(Generic[S_co]):
     @property
     def caller(self) -> Address | None:
         """The function that sent the message; None if it came from an ingress. A delayed message has its sender."""
-        return self._around.batch.caller(self._invocation)
+        return self._around.wire.caller(self._invocation)
 
     @property
     def headers(self) -> Sequence[Header]:
@@ -122,7 +161,7 @@ class Context(Generic[S_co]):
         The value of a header that has none is None. Only the Flink 2 continuation sends them (`TypedValue.metadata`);
         elsewhere there are none.
         """
-        return self._around.batch.headers(self._invocation)
+        return self._around.wire.headers(self._invocation)
 
     # --- state ---
 
@@ -166,11 +205,11 @@ class Context(Generic[S_co]):
         else:
             cell, name = around.cells.named(key.name), key.name
             if cell is not None and cell.spec is not key:
-                msg = f"{around.function} declares the state {name!r} by another ValueSpec"
+                msg = f"{around.function.typename} declares the state {name!r} by another ValueSpec"
                 raise UndeclaredState(msg)
         if cell is None:
             declared = ", ".join(around.cells.names()) or "nothing"
-            msg = f"{around.function} declares no state {name!r} (it declares {declared})"
+            msg = f"{around.function.typename} declares no state {name!r} (it declares {declared})"
             raise UndeclaredState(msg)
         return cell
 
@@ -366,7 +405,7 @@ def _check_token(token: object, around: Surroundings) -> None:
         msg = f"a token is a str that is not empty, not {token!r}"
         raise SendError(msg)
     if not around.reply.speaks_cancellation:
-        msg = f"{around.function} uses the token {token!r}, but its runtime (2.x) cannot cancel a delayed message"
+        msg = f"{around.function.typename} uses the token {token!r}, but its runtime (2.x) cannot cancel a delayed message"
         raise SendError(msg)
 
 

@@ -61,8 +61,8 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
             raise BindError(typename, describe(fn), f"the state {twice!r} is declared twice")
         self.learned: tuple[str, ...] = ()
         """The states that it was seen to use without declaring them (v3 has to be asked for each)."""
-        self.located: tuple[list[str], dict[str, int]] = ([], {})
-        """The names of the states of the latest request, and where each stands in it."""
+        self.located: tuple[int, list[int]] = (-1, [])
+        """How many states the latest request held, and where each declared one stood in it."""
         functools.update_wrapper(cast("Any", self), fn, updated=())
 
     @property
@@ -84,7 +84,8 @@ class StatefulFunctions:
     """The functions that one handler serves."""
 
     def __init__(self) -> None:
-        self._functions: dict[tuple[str, str], StatefulFunction[Any, Any, Any]] = {}
+        self.table: dict[tuple[str, str], StatefulFunction[Any, Any, Any]] = {}
+        """The functions by namespace and type: what a handler looks into."""
         self._used: tuple[object, ...] = ()
         self._frozen = False
 
@@ -119,7 +120,7 @@ class StatefulFunctions:
         # with its parameters in a subscript it would be told twice what it reads from fn
         handle = cast("StatefulFunction[M, S, R]", StatefulFunction(typename, fn, states, scope))
         key = handle.namespace, handle.type
-        other = self._functions.get(key)
+        other = self.table.get(key)
         if other is not None and not _same_cell(other, handle):
             raise BindError(typename, describe(fn), f"it is already bound to {describe(other)}")
         if self._frozen:
@@ -127,7 +128,7 @@ class StatefulFunctions:
                 "a request was answered already, and what is bound now would be known to some of the requests only"
             )
             raise BindError(typename, describe(fn), problem, "bind every function before the first request")
-        self._functions[key] = handle
+        self.table[key] = handle
         return handle
 
     def freeze(self) -> None:
@@ -146,7 +147,7 @@ class StatefulFunctions:
     def for_type(self, namespace: str, type: str) -> StatefulFunction[Any, Any, Any]:
         """Return the function with this name. Raises UnknownFunction."""
         try:
-            return self._functions[namespace, type]
+            return self.table[namespace, type]
         except KeyError:
             known = ", ".join(sorted(function.typename for function in self)) or "none"
             msg = f"no function is bound to {f'{namespace}/{type}'!r} (bound: {known})"
@@ -160,10 +161,10 @@ class StatefulFunctions:
         return any(function.typename == typename for function in self)
 
     def __iter__(self) -> Iterator[StatefulFunction[Any, Any, Any]]:
-        return iter(self._functions.values())
+        return iter(self.table.values())
 
     def __len__(self) -> int:
-        return len(self._functions)
+        return len(self.table)
 
     def __repr__(self) -> str:
         """Draw the dispatch table."""

@@ -5,27 +5,24 @@ Here: the plain and the async handler. Which server the bytes come through is no
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 from collections.abc import Awaitable, Generator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from statefun._signature import describe
 from statefun._turn import Turn
-from statefun._wire import open_request
-from statefun._wire.v3 import encode_missing
+from statefun._wire import AnyWire, Version, encode_missing, open_request, wire_of
 from statefun.errors import BindError, ConfigError
-from statefun.protocol import Completed, MissingStates
+from statefun.protocol import MissingStates, Outcome
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-    from statefun._wire.detect import Version
     from statefun.functions import StatefulFunctions
 
 __all__ = ["AsyncRequestReplyHandler", "RequestReplyHandler"]
 
-Steps = Generator[Awaitable[object], None, "Completed | MissingStates"]
+Steps = Generator[Awaitable[object], None, None]
 THREADS = 32
 """How many requests for plain functions an async handler works on at once, if not told otherwise."""
 
@@ -33,7 +30,7 @@ THREADS = 32
 class _Handler:
     """What both handlers do: open a request, find its function, encode the outcome."""
 
-    def __init__(self, functions: StatefulFunctions, *, wire: Literal["v2", "v3"] | None = None) -> None:
+    def __init__(self, functions: StatefulFunctions, *, wire: Version | None = None) -> None:
         if wire not in (None, "v2", "v3"):
             msg = f"wire is 'v2', 'v3' or None (told from each request), not {wire!r}"
             raise ConfigError(msg)
@@ -42,20 +39,25 @@ class _Handler:
         _installation.check()
         self._functions = functions
         self._fixed = wire is not None
-        self._guess: Version = wire or "v3"
+        self._guess: AnyWire = wire_of(wire or "v3")
+        self._table = functions.table
+        self._started = False
+
+    def _start(self) -> None:
+        """Do what is done once, at the first request."""
+        self._functions.freeze()
+        self._started = True
 
     def _open(self, request: bytes) -> Turn:
-        functions = self._functions
-        functions.freeze()
-        batch = open_request(request, self._guess, fixed=self._fixed)
-        self._guess = "v3" if batch.registers_states else "v2"
-        return Turn(functions.for_type(batch.namespace, batch.type), batch)
-
-    @staticmethod
-    def _encode(outcome: Completed | MissingStates) -> bytes:
-        if isinstance(outcome, MissingStates):
-            return encode_missing(outcome)
-        return outcome.reply.encode()
+        if not self._started:
+            self._start()
+        wire, batch = open_request(request, self._guess, self._fixed)
+        self._guess = wire
+        target = batch.target
+        function = self._table.get((target.namespace, target.type))
+        if function is None:
+            function = self._functions.for_type(target.namespace, target.type)
+        return Turn(function, wire, batch)
 
 
 class RequestReplyHandler(_Handler):
@@ -66,33 +68,28 @@ class RequestReplyHandler(_Handler):
     request that cannot be served, and what the function raises, unchanged.
     """
 
-    def __init__(self, functions: StatefulFunctions, *, wire: Literal["v2", "v3"] | None = None) -> None:
+    def __init__(self, functions: StatefulFunctions, *, wire: Version | None = None) -> None:
         super().__init__(functions, wire=wire)
-        self._checked = -1
         self._refuse_async()
 
     def _refuse_async(self) -> None:
-        if self._checked == len(self._functions):
-            return
         for function in self._functions:
             if function.is_async:
                 problem = "it is async, and RequestReplyHandler would never await it"
-                raise BindError(
-                    function.typename, describe(function), problem, "serve it with AsyncRequestReplyHandler"
-                )
-        self._checked = len(self._functions)
+                help = "serve it with AsyncRequestReplyHandler"
+                raise BindError(function.typename, describe(function), problem, help)
+
+    def _start(self) -> None:
+        self._refuse_async()  # one may have been bound after the handler was made
+        super()._start()
 
     def __call__(self, request: bytes, /) -> bytes:
         """Answer one request."""
-        self._refuse_async()  # one may have been bound after the handler was made
         turn = self._open(request)
-        steps = turn.steps()
-        try:
-            awaitable = next(steps)
-        except StopIteration as done:
-            return self._encode(done.value)
-        steps.close()
-        raise turn.refuse_awaitable(awaitable)
+        for awaitable in (steps := turn.steps()):
+            steps.close()
+            raise turn.refuse_awaitable(awaitable)
+        return _encode(turn.outcome)
 
 
 class AsyncRequestReplyHandler(_Handler):
@@ -104,7 +101,7 @@ class AsyncRequestReplyHandler(_Handler):
     """
 
     def __init__(
-        self, functions: StatefulFunctions, *, threads: int = THREADS, wire: Literal["v2", "v3"] | None = None
+        self, functions: StatefulFunctions, *, threads: int = THREADS, wire: Version | None = None
     ) -> None:
         super().__init__(functions, wire=wire)
         if threads.__class__ is not int or threads < 0:
@@ -117,17 +114,18 @@ class AsyncRequestReplyHandler(_Handler):
         """Answer one request."""
         turn = self._open(request)
         steps = turn.steps()
-        if not self._threads or turn.is_async:
-            return self._encode(await _drive(steps, _advance(steps)))
-        in_context = contextvars.copy_context()
+        if not self._threads or turn.bound.is_async:
+            await _drive(steps, next(steps, None))
+            return _encode(turn.outcome)
+        import asyncio  # noqa: PLC0415 -- the loop runs, so it is there; `import statefun` must not pay for it
 
-        def hop() -> Awaitable[object] | Completed | MissingStates:
-            return in_context.run(_advance, steps)
-
-        first = await asyncio.get_running_loop().run_in_executor(self._executor(), hop)
-        if not isinstance(first, (Completed, MissingStates)):
-            turn.found_async()
-        return self._encode(await _drive(steps, first))
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        first = await loop.run_in_executor(self._executor(), lambda: context.run(next, steps, None))
+        if first is not None:
+            turn.bound.is_async = True  # a decorator hid it: from now on it stays on the loop
+            await _drive(steps, first)
+        return _encode(turn.outcome)
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._pool is None:
@@ -137,23 +135,19 @@ class AsyncRequestReplyHandler(_Handler):
         return self._pool
 
 
-def _advance(steps: Steps) -> Awaitable[object] | Completed | MissingStates:
-    """Go on to the next awaitable, or to the outcome (a StopIteration cannot cross a Future)."""
-    try:
-        return next(steps)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]  # it is what `steps` returns
-
-
-async def _drive(steps: Steps, current: Awaitable[object] | Completed | MissingStates) -> Completed | MissingStates:
-    while not isinstance(current, (Completed, MissingStates)):
+async def _drive(steps: Steps, current: Awaitable[object] | None) -> None:
+    """Await what the steps give back, one after the other, and throw in what that raises: it is raised there."""
+    while current is not None:
         try:
             await current
-        except BaseException as error:  # noqa: BLE001, PERF203 -- thrown in where it was raised: nothing is swallowed
+        except BaseException as error:  # noqa: BLE001, PERF203 -- nothing is swallowed
             try:
                 current = steps.throw(error)
-            except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]  # as above
+            except StopIteration:
+                return
         else:
-            current = _advance(steps)
-    return current
+            current = next(steps, None)
+
+
+def _encode(outcome: Outcome) -> bytes:
+    return encode_missing(outcome) if isinstance(outcome, MissingStates) else outcome.encode()

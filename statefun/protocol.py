@@ -21,13 +21,16 @@ __all__ = [
     "ANY",
     "Argument",
     "Batch",
-    "Completed",
     "Invocation",
     "Mark",
+    "MissingStateSpec",
     "MissingStates",
+    "Outcome",
     "Reply",
     "StateEntry",
     "Stored",
+    "TargetAddress",
+    "Wire",
 ]
 
 ANY = "type.googleapis.com/google.protobuf.Any"
@@ -69,6 +72,44 @@ class StateEntry(Protocol):
     @property
     def state_name(self) -> str:
         """Its name."""
+        ...
+
+
+class TargetAddress(Protocol):
+    """The address that a batch is for (`Address`)."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the function."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """The name of the function."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """The instance of it; may be empty."""
+        ...
+
+
+class Batch(Protocol):
+    """Messages for one address, and its stored values (`ToFunction.InvocationBatchRequest`)."""
+
+    @property
+    def target(self) -> TargetAddress:
+        """The address."""
+        ...
+
+    @property
+    def state(self) -> Sequence[StateEntry]:
+        """The stored values, in no order to rely on."""
+        ...
+
+    @property
+    def invocations(self) -> Sequence[Invocation]:
+        """The messages, in the order of their arrival."""
         ...
 
 
@@ -123,64 +164,32 @@ class Reply(Protocol):
         ...
 
 
-class Batch(Protocol):
-    """What the runtime sends: messages for one address, and its stored values."""
-
-    @property
-    def namespace(self) -> str:
-        """The namespace of the function (`target.namespace`)."""
-        ...
-
-    @property
-    def type(self) -> str:
-        """The name of the function (`target.type`)."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """The instance of it (`target.id`); may be empty."""
-        ...
-
-    @property
-    def invocations(self) -> Sequence[Invocation]:
-        """The messages, in the order of their arrival."""
-        ...
-
-    @property
-    def states(self) -> Sequence[StateEntry]:
-        """The stored values, in no order to rely on."""
-        ...
+class Wire(Protocol):
+    """What is different between the versions of the protocol."""
 
     @property
     def registers_states(self) -> bool:
         """Whether a state that is missing can be asked for (v3); otherwise module.yaml has to list it (v2)."""
         ...
 
-    def stored(self, entry: StateEntry, *, as_any: bool) -> Stored | None:
+    def stored(self, entry: StateEntry, as_any: bool, /) -> Stored | None:  # noqa: FBT001 -- positional for speed
         """Return what an entry holds, None if nothing; `as_any`: what is stored is an Any, whatever is in it.
 
         Raises UndecodableState.
         """
         ...
 
-    def caller(self, invocation: Invocation) -> Address | None:
+    def caller(self, invocation: Invocation, /) -> Address | None:
         """Return who sent a message; None if it came from an ingress."""
         ...
 
-    def headers(self, invocation: Invocation) -> Sequence[Header]:
+    def headers(self, invocation: Invocation, /) -> Sequence[Header]:
         """Return the headers of the record that a message came in, in order."""
         ...
 
     def reply(self) -> Reply:
         """Return an empty reply."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """Every message of the batch was handled; the effects are in the reply."""
-
-    reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +207,7 @@ class MissingStateSpec:
     typename: str
     expire_after_write_ms: int | None = None
     expire_after_call_ms: int | None = None
+
+
+Outcome = Reply | MissingStates
+"""How a batch ends: the reply with its effects, or what is missing; then there are no effects."""

@@ -112,6 +112,7 @@ class State:
     """
 
     __statefun_state__: ClassVar[_Fields] = _Fields((), _hints.Scope({}, {}))
+    __slots__ = ("_cells",)
     _cells: Cells
 
     def __init_subclass__(cls) -> None:
@@ -135,7 +136,7 @@ class State:
         def __new__(cls, *_args: object, **_values: object) -> Self:
             """Make a State that stands for itself: what it is given is kept in cells without a source."""
             self = object.__new__(cls)
-            object.__setattr__(self, "_cells", detached(cls))
+            _set_cells(self, detached(cls))
             return self
 
         def __setattr__(self, name: str, value: object) -> None:
@@ -155,6 +156,7 @@ class State:
 
 
 State.__statefun_state__.pending = False  # the base declares nothing
+_set_cells: Callable[[State, Cells], None] = vars(State)["_cells"].__set__  # past State.__setattr__, for speed
 
 
 class UndeclaredState(StateError, AttributeError, KeyError):
@@ -168,14 +170,14 @@ def _accessor(index: int) -> property:
     """Make the attribute of one field. A property costs half of what `__get__` in Python does."""
 
     def get(state: State) -> Any:
-        cell = state._cells[index] or state._cells.open(index)
+        cell = state._cells.opened[index] or state._cells.open(index)
         return cell.value if cell.live else cell.load()
 
     def set_(state: State, value: Any) -> None:
-        (state._cells[index] or state._cells.open(index)).write(value)
+        (state._cells.opened[index] or state._cells.open(index)).write(value)
 
     def delete(state: State) -> None:
-        (state._cells[index] or state._cells.open(index)).delete()
+        (state._cells.opened[index] or state._cells.open(index)).delete()
 
     return property(get, set_, delete)
 
@@ -201,14 +203,14 @@ def specs_of(cls: type[State]) -> tuple[ValueSpec[Any, Any], ...]:
 def bound_to(cls: type[S], cells: Cells) -> S:
     """Return a State whose values are in these cells."""
     self = object.__new__(cls)
-    object.__setattr__(self, "_cells", cells)
+    _set_cells(self, cells)
     return self
 
 
 def detached(cls: type[State]) -> Cells:
     """Return empty cells for a State class, with nothing behind them."""
     specs = specs_of(cls)
-    return Cells(specs, cls.__statefun_state__.by_name, None, free=not specs)
+    return Cells(specs, cls.__statefun_state__.by_name, None)
 
 
 def cells_of(state: State) -> Cells:

@@ -147,11 +147,11 @@ _read_also(BYTES, "BytesValue")
 
 def protobuf(cls: type[PB], typename: str | None = None) -> Type[PB]:
     """Make the Type of a protobuf message, under another typename than type.googleapis.com/<its full name>."""
+    name = _protobuf_name(cls, typename)
     decode = cast("Callable[[bytes], PB]", cls.FromString)  # types-protobuf leaves its result a Message
-    if _has_map(cls.DESCRIPTOR, set()):  # only maps have no order of their own
-        made = Type(_protobuf_name(cls, typename), cls, encode=_serialize_sorted, decode=decode)
-    else:
-        made = Type(_protobuf_name(cls, typename), cls, encode=cls.SerializeToString, decode=decode)
+    # only maps have no order of their own
+    encode = _serialize_sorted if _has_map(cls.DESCRIPTOR, set()) else cls.SerializeToString
+    made = Type(name, cls, encode=encode, decode=decode)
     if all(not field.is_required for field in cls.DESCRIPTOR.fields if hasattr(field, "is_required")):
         made.validate = _nothing_to_check
     return made
@@ -176,6 +176,10 @@ def _has_map(descriptor: Any, seen: set[str]) -> bool:
     if descriptor.GetOptions().map_entry or descriptor.full_name == "google.protobuf.Any":
         return True
     return any(field.message_type is not None and _has_map(field.message_type, seen) for field in descriptor.fields)
+
+
+ANY_TYPE = protobuf(AnyPb)
+"""An Any that is stored as it is: what a function keeps that declares no state."""
 
 
 # --- JSON, and codecs of one's own ---

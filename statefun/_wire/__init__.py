@@ -7,6 +7,7 @@ the one place where code may be ugly for speed. Policy (what is run, what is ref
 
 from __future__ import annotations
 
-from statefun._wire.detect import open_request
+from statefun._wire.detect import AnyWire, Version, open_request, wire_of
+from statefun._wire.v3 import encode_missing
 
-__all__ = ["open_request"]
+__all__ = ["AnyWire", "Version", "encode_missing", "open_request", "wire_of"]

@@ -12,17 +12,16 @@ values; undecided is v2): typenames do not, since either version may carry any.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from google.protobuf.message import DecodeError
 
 from statefun._primitives import fields
-from statefun._proto import wire_v2_pb2, wire_v3_pb2
 from statefun._wire import v2, v3
 from statefun.errors import MalformedRequest
+from statefun.protocol import Batch
 
-__all__ = ["Version", "open_request", "version_of"]
+__all__ = ["AnyWire", "Version", "decided_version", "open_request", "version_of", "wire_of"]
 
 Version = Literal["v2", "v3"]
 
@@ -32,33 +31,70 @@ _STATE, _INVOCATIONS = 2, 3  # of InvocationBatchRequest
 _ARGUMENT, _STATE_VALUE = 2, 2  # of Invocation and of PersistedValue
 _VALUE, _V3_VALUE, _METADATA = 2, 3, 4  # of Any or TypedValue
 
-Batch = v2.Batch | v3.Batch
+AnyWire = v2.Wire | v3.Wire
+_WIRES: dict[Version, AnyWire] = {"v2": v2.Wire(), "v3": v3.Wire()}
 
 
-def open_request(request: bytes, guess: Version, *, fixed: bool = False) -> Batch:
-    """Parse a request. `guess` is tried first, and is final if it is `fixed`. Raises MalformedRequest.
+def wire_of(version: Version) -> AnyWire:
+    """Return what is a version's own."""
+    return _WIRES[version]
+
+
+def open_request(request: bytes, guess: AnyWire, fixed: bool) -> tuple[AnyWire, Batch]:  # noqa: FBT001 -- positional for speed
+    """Parse a request, and return its version with it. `guess` is tried first, and is the only one allowed if `fixed`.
 
     What official runtimes send shows its version in the first argument, so that the right guess costs one parse and one
-    look; the bytes are walked only where that look decides nothing.
+    look; the bytes are walked only where that look decides nothing. Raises MalformedRequest.
     """
-    opened = _open_v2(request) if guess == "v2" else _open_v3(request)
-    if not isinstance(opened, Failure) and (fixed or opened.shows_version()):
-        return opened
-    version: Version = guess if fixed else version_of(request)
-    if version != guess:
-        opened = _open_v2(request) if version == "v2" else _open_v3(request)
-    if isinstance(opened, Failure):
-        raise _malformed(request, opened.error) from opened.error
-    return opened
+    try:
+        batch = guess.parse(request)
+    except (DecodeError, TypeError) as error:
+        return _open_slowly(request, guess, None, error, fixed=fixed)
+    invocations = batch.invocations
+    if invocations and guess.shown_by(invocations[0].argument):
+        return guess, batch
+    return _open_slowly(request, guess, batch, None, fixed=fixed)
+
+
+def _open_slowly(
+    request: bytes, guess: AnyWire, batch: Batch | None, error: Exception | None, *, fixed: bool
+) -> tuple[AnyWire, Batch]:
+    if not isinstance(request, bytes):
+        raise _malformed(request, error)
+    version = decided_version(request)
+    wire = wire_of(version or "v2")
+    if fixed:
+        if version is not None and wire is not guess:
+            other = "v3" if version == "v2" else "v2"
+            msg = f"the request is one of {version}, but the handler was made with wire={other!r}"
+            raise MalformedRequest(msg)
+    elif wire is not guess:
+        guess, error = wire, None
+        try:
+            batch = wire.parse(request)
+        except (DecodeError, TypeError) as failed:
+            batch, error = None, failed
+    if batch is None or not _holds_invocation(request):
+        raise _malformed(request, error) from error
+    return guess, batch
+
+
+def _holds_invocation(request: bytes) -> bool:
+    return any(number == _INVOCATION for number, _ in _messages(request))
 
 
 def version_of(request: bytes) -> Version:
-    """Tell the version of a request from its bytes alone. Raises MalformedRequest where they are no protobuf."""
+    """Tell the version of a request from its bytes alone; undecided is v2. Raises MalformedRequest."""
+    return decided_version(request) or "v2"
+
+
+def decided_version(request: bytes) -> Version | None:
+    """Tell the version that a request shows; None if it shows none. Raises MalformedRequest where it is no protobuf."""
     try:
         batches = [body for number, body in _messages(request) if number == _INVOCATION]
         arguments = _inner(batches, _INVOCATIONS, _ARGUMENT)
         states = _inner(batches, _STATE, _STATE_VALUE)
-        return _decided(arguments) or _decided_leniently(states) or "v2"
+        return _decided(arguments) or _decided_leniently(states)
     except ValueError as error:
         raise _malformed(request, error) from error
 
@@ -97,30 +133,6 @@ def _decided_leniently(states: Iterator[bytes]) -> Version | None:
         if found is not None:
             return found
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A request that cannot be parsed as one version; it may be of the other."""
-
-    error: Exception | None
-    """What the parser said; None where it parsed, and found no invocation."""
-
-
-def _open_v2(request: bytes) -> v2.Batch | Failure:
-    try:
-        parsed = wire_v2_pb2.ToFunction.FromString(request)
-    except (DecodeError, TypeError) as error:
-        return Failure(error)
-    return v2.Batch(parsed.invocation) if parsed.HasField("invocation") else Failure(None)
-
-
-def _open_v3(request: bytes) -> v3.Batch | Failure:
-    try:
-        parsed = wire_v3_pb2.ToFunction.FromString(request)
-    except (DecodeError, TypeError) as error:
-        return Failure(error)
-    return v3.Batch(parsed.invocation) if parsed.HasField("invocation") else Failure(None)
 
 
 def _malformed(request: object, error: Exception | None) -> MalformedRequest:

@@ -21,6 +21,7 @@ __all__ = ["EncodedReply", "named"]
 _CACHED = 4_096  # names that a cache holds before it is emptied: more are made at run time, and would fill the memory
 _JOINED = 4_096  # bytes up to which a payload is formatted into its message; a larger one stays apart
 _ONE_BYTE = 128
+_states: dict[str, bytes] = {}  # what stands before the value in the MODIFY of a state
 _RECORD_NAMES = {
     name: known.rpartition(".")[2]
     for known in (KAFKA_RECORD, KINESIS_RECORD)
@@ -60,8 +61,7 @@ class EncodedReply:
         """Encode what stands before the length of a value."""
         raise NotImplementedError
 
-    @staticmethod
-    def state_value(typename: str, data: bytes) -> bytes:
+    def state_value(self, typename: str, data: bytes) -> bytes:
         """Encode a stored value."""
         raise NotImplementedError
 
@@ -143,8 +143,9 @@ class EncodedReply:
     def write_state(self, name: str, typename: str, data: bytes) -> None:
         """Append a MODIFY (field 1)."""
         value = self.state_value(typename, data)
-        head = b"\x08\x01" + named(b"\x12", name) + b"\x1a" + varint(len(value))
-        self._mutations.append(b"\x0a" + varint(len(head) + len(value)) + head + value)
+        head = _states.get(name) or _keep(_states, name, b"\x08\x01" + named(b"\x12", name) + b"\x1a")
+        size = varint(len(value))
+        self._mutations.append(b"\x0a%b%b%b%b" % (varint(len(head) + len(size) + len(value)), head, size, value))
 
     def delete_state(self, name: str) -> None:
         """Append a DELETE (field 1), which is 0 and therefore not on the wire."""
@@ -166,10 +167,10 @@ class EncodedReply:
 
     def encode(self) -> bytes:
         """Return the bytes of the reply: none at all where there is no effect."""
-        parts = [*self._mutations, *self._messages, *self._delayed, *self._egress]
-        if not parts:
+        parts = [b"", *self._mutations, *self._messages, *self._delayed, *self._egress]
+        if len(parts) == 1:
             return b""
-        parts.insert(0, b"\xa2\x06" + varint(sum(map(len, parts))))
+        parts[0] = b"\xa2\x06" + varint(sum(map(len, parts)))
         return b"".join(parts)
 
     # --- parts ---

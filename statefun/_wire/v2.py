@@ -7,7 +7,7 @@ serialized Any; every state of module.yaml is in every request, and one without 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import Any, ClassVar
 
 from google.protobuf.message import DecodeError
 
@@ -16,9 +16,9 @@ from statefun._proto.wire_v2_pb2 import ToFunction, Value
 from statefun._wire.reply import EncodedReply, named
 from statefun.address import Address
 from statefun.errors import UndecodableState
-from statefun.protocol import ANY, Header, Invocation, StateEntry, Stored
+from statefun.protocol import ANY, Header, Stored
 
-__all__ = ["Batch", "Reply"]
+__all__ = ["Reply", "Wire"]
 
 
 class Reply(EncodedReply):
@@ -37,40 +37,37 @@ class Reply(EncodedReply):
         """Encode what stands before the length of a value: Any{type_url, value}."""
         return named(b"\x0a", typename) + b"\x12"
 
-    @staticmethod
-    def state_value(typename: str, data: bytes) -> bytes:
+    def state_value(self, typename: str, data: bytes) -> bytes:
         """Encode what is stored: an Any, which is not packed once more when it is one."""
         if typename == ANY:
             return data
-        return named(b"\x0a", typename) + (b"\x12" + varint(len(data)) + data if data else b"")
+        value = self._values.get(typename) or self._value(typename)
+        return value + varint(len(data)) + data if data else value[:-1]
 
 
-class Batch:
-    """A request of v2."""
+class Wire:
+    """What is v2's own (protocol.Wire)."""
 
-    __slots__ = ("identity", "invocations", "namespace", "states", "type")
+    __slots__ = ()
     registers_states = False
 
-    def __init__(self, request: ToFunction.InvocationBatchRequest) -> None:
-        target = request.target
-        self.namespace = target.namespace
-        self.type = target.type
-        self.identity = target.id
-        self.invocations: Sequence[Invocation] = request.invocations
-        self.states: Sequence[StateEntry] = request.state
+    @staticmethod
+    def parse(request: bytes) -> ToFunction.InvocationBatchRequest:
+        """Parse a request. Raises DecodeError, TypeError."""
+        return ToFunction.FromString(request).invocation
 
-    def shows_version(self) -> bool:
-        """Tell whether the first argument shows that this is v2: `value` is read from a length-delimited field only."""
-        invocations = self.invocations
-        return bool(invocations) and bool(invocations[0].argument.value)
+    @staticmethod
+    def shown_by(argument: Any, /) -> bool:
+        """Tell whether an argument that was parsed as v2 shows that it is one."""
+        return bool(argument.value)  # field 2 is read from a length-delimited field only
 
     def reply(self) -> Reply:
         """Return an empty reply."""
         return Reply()
 
-    def stored(self, entry: StateEntry, *, as_any: bool) -> Stored | None:
+    def stored(self, entry: Any, as_any: bool, /) -> Stored | None:  # noqa: FBT001 -- positional for speed
         """Return what an entry holds; no bytes are no value. Raises UndecodableState for bytes that are no Any."""
-        data = cast("ToFunction.PersistedValue", entry).state_value
+        data = entry.state_value
         if not data:
             return None
         if as_any:
@@ -82,14 +79,13 @@ class Batch:
             raise UndecodableState(msg) from error
         return value.typename, value.value
 
-    def caller(self, invocation: Invocation) -> Address | None:
+    def caller(self, invocation: Any, /) -> Address | None:
         """Return who sent a message; None if it came from an ingress."""
-        sent = cast("ToFunction.Invocation", invocation)
-        if not sent.HasField("caller"):
+        if not invocation.HasField("caller"):
             return None
-        caller = sent.caller
+        caller = invocation.caller
         return Address(caller.namespace, caller.type, caller.id)
 
-    def headers(self, invocation: Invocation) -> Sequence[Header]:  # noqa: ARG002 -- v2 has none
+    def headers(self, invocation: Any, /) -> Sequence[Header]:  # noqa: ARG002 -- v2 has none
         """Return no headers: v2 has none."""
         return ()

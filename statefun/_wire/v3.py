@@ -7,15 +7,15 @@ one without a value has no `state_value`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import Any, ClassVar
 
 from statefun._primitives import varint
 from statefun._proto.wire_v3_pb2 import FromFunction, ToFunction
 from statefun._wire.reply import EncodedReply, named
 from statefun.address import Address
-from statefun.protocol import Header, Invocation, MissingStates, StateEntry, Stored
+from statefun.protocol import Header, MissingStates, Stored
 
-__all__ = ["Batch", "Reply", "encode_missing"]
+__all__ = ["Reply", "Wire", "encode_missing"]
 
 
 class Reply(EncodedReply):
@@ -34,53 +34,48 @@ class Reply(EncodedReply):
         """Encode what stands before the length of a value: TypedValue{typename, has_value, value}."""
         return named(b"\x0a", typename) + b"\x10\x01\x1a"
 
-    @staticmethod
-    def state_value(typename: str, data: bytes) -> bytes:
+    def state_value(self, typename: str, data: bytes) -> bytes:
         """Encode what is stored: a TypedValue."""
-        return named(b"\x0a", typename) + b"\x10\x01" + (b"\x1a" + varint(len(data)) + data if data else b"")
+        value = self._values.get(typename) or self._value(typename)
+        return value + varint(len(data)) + data if data else value[:-1]
 
 
-class Batch:
-    """A request of v3."""
+class Wire:
+    """What is v3's own (protocol.Wire)."""
 
-    __slots__ = ("_parsed", "identity", "invocations", "namespace", "states", "type")
+    __slots__ = ()
     registers_states = True
 
-    def __init__(self, request: ToFunction.InvocationBatchRequest) -> None:
-        target = request.target
-        self.namespace = target.namespace
-        self.type = target.type
-        self.identity = target.id
-        self._parsed = request.invocations
-        self.invocations: Sequence[Invocation] = self._parsed
-        self.states: Sequence[StateEntry] = request.state
+    @staticmethod
+    def parse(request: bytes) -> ToFunction.InvocationBatchRequest:
+        """Parse a request. Raises DecodeError, TypeError."""
+        return ToFunction.FromString(request).invocation
 
-    def shows_version(self) -> bool:
-        """Tell whether the first argument shows that this is v3: `has_value` is read from a varint only."""
-        invocations = self._parsed
-        return bool(invocations) and invocations[0].argument.has_value
+    @staticmethod
+    def shown_by(argument: Any, /) -> bool:
+        """Tell whether an argument that was parsed as v3 shows that it is one."""
+        return bool(argument.has_value)  # field 2 is read from a varint only
 
     def reply(self) -> Reply:
         """Return an empty reply."""
         return Reply()
 
-    def stored(self, entry: StateEntry, *, as_any: bool) -> Stored | None:  # noqa: ARG002 -- an Any is a typename of its own here
+    def stored(self, entry: Any, as_any: bool, /) -> Stored | None:  # noqa: ARG002, FBT001 -- an Any is a typename of its own here
         """Return what an entry holds; without `has_value` it holds nothing."""
-        value = cast("ToFunction.PersistedValue", entry).state_value
+        value = entry.state_value
         return (value.typename, value.value) if value.has_value else None
 
-    def caller(self, invocation: Invocation) -> Address | None:
+    def caller(self, invocation: Any, /) -> Address | None:
         """Return who sent a message; None if it came from an ingress (3.3 also sends an address without any part)."""
-        sent = cast("ToFunction.Invocation", invocation)
-        if not sent.HasField("caller"):
+        if not invocation.HasField("caller"):
             return None
-        caller = sent.caller
+        caller = invocation.caller
         namespace, type, identity = caller.namespace, caller.type, caller.id
         return Address(namespace, type, identity) if namespace or type or identity else None
 
-    def headers(self, invocation: Invocation) -> Sequence[Header]:
+    def headers(self, invocation: Any, /) -> Sequence[Header]:
         """Return the headers of the record that a message came in (`TypedValue.metadata`, the Flink 2 continuation)."""
-        metadata = cast("ToFunction.Invocation", invocation).argument.metadata
+        metadata = invocation.argument.metadata
         return tuple((header.key, header.value if header.has_value else None) for header in metadata)
 
 

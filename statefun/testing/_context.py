@@ -10,18 +10,18 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, cast, overload
+from typing import Any, Generic, NamedTuple, cast, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
 from typing_extensions import TypeVar
 
-from statefun._cells import Cell, Cells, Declared
+from statefun._cells import Cell, Declared
 from statefun.address import Address, split_typename
 from statefun.context import Context, Surroundings
 from statefun.egress import TypedEgress
 from statefun.protocol import Header, Invocation, Mark, StateEntry, Stored
 from statefun.references import FunctionRef, Target
-from statefun.state import State, ValueSpec, bound_to, cells_of, specs_of
+from statefun.state import State, ValueSpec, cells_of, specs_of
 from statefun.types import Sendable, Type
 
 __all__ = ["Delayed", "Egressed", "Egresses", "Messages", "RecordingContext", "Sent", "context"]
@@ -87,9 +87,9 @@ class RecordingContext(Context[S_co]):
 
     __slots__ = ("_egressed", "_recorded", "_undeclared")
 
-    def __init__(self, around: Surroundings, recorded: _Recorded) -> None:
+    def __init__(self, around: _HandMade) -> None:
         super().__init__(around, _NO_INVOCATION)
-        self._recorded = recorded
+        self._recorded = cast("_Recorded", around.reply)  # _NoRuntime makes it
         self._egressed: list[tuple[Any, dict[str, Any]]] = []
         self._undeclared: dict[str, Cell] = {}
 
@@ -132,7 +132,7 @@ class RecordingContext(Context[S_co]):
         """Take a ValueSpec that is listed where the function is bound, which a context without function cannot know."""
         name = key if isinstance(key, str) else key.name
         if isinstance(key, ValueSpec) and self._around.cells.named(name) is None:
-            return self._undeclared.setdefault(name, Cell(name, key, None))
+            return self._undeclared.setdefault(name, Cell(key, None))
         return self._undeclared.get(name) or super()._cell(key)
 
 
@@ -157,29 +157,17 @@ def context(
     are "<namespace>/<type>/<identity>". Raises DeclarationError for another text.
     """
     given = State() if state is None else state
-    cls = type(given)
-    specs = specs_of(cls)
-    cells = Cells(specs, cls.__statefun_state__.by_name, _stored_of(given), free=not specs)
-    recorded = _Recorded()
-    batch = _HandMade(_address(address), _address(caller) if caller is not None else None, tuple(headers))
-    around = Surroundings(batch.address.typename(), batch, recorded, bound_to(cls, cells), cells)
-    return RecordingContext(around, recorded)
+    around = _HandMade(_address(address), None if caller is None else _address(caller), tuple(headers), given)
+    return RecordingContext(around)
 
 
 def _address(given: str | Address) -> Address:
     return given if isinstance(given, Address) else Address.parse(given)
 
 
-class _Stored(dict[str, Stored]):
-    """The values before the call, by name."""
-
-    def load(self, name: str, spec: Declared | None, /) -> Stored | None:  # noqa: ARG002 -- they are encoded by it already
-        return self.get(name)
-
-
-def _stored_of(state: State) -> _Stored:
+def _stored_of(state: State) -> dict[str, Stored]:
     """Encode a State that was built by hand. What equals the default is not stored: nothing was written yet."""
-    found = _Stored()
+    found: dict[str, Stored] = {}
     for index, spec in enumerate(specs_of(type(state))):
         stored = cells_of(state).open(index).stored()
         if stored is not None and (spec.default is None or spec.type.encode(spec.default()) != stored[1]):
@@ -201,30 +189,60 @@ class _NoInvocation:
 _NO_INVOCATION: Invocation = _NoInvocation()
 
 
-class _HandMade:
-    """A batch that no runtime sent (protocol.Batch)."""
+class _NoRuntime:
+    """The batch of a call that no runtime made (protocol.Batch), and what a version would have of its own."""
 
-    invocations: Sequence[Invocation] = (_NO_INVOCATION,)
-    states: Sequence[StateEntry] = ()
     registers_states = True
+    state: Sequence[StateEntry] = ()
+    invocations: Sequence[Invocation] = (_NO_INVOCATION,)
 
     def __init__(self, address: Address, caller: Address | None, headers: tuple[Header, ...]) -> None:
-        self.address = address
-        self.namespace, self.type, self.identity = address.namespace, address.type, address.identity
+        self.target = _Target(address.namespace, address.type, address.identity)
         self._caller = caller
         self._headers = headers
 
-    def stored(self, entry: StateEntry, *, as_any: bool) -> Stored | None:
-        raise NotImplementedError  # its values are in the source of its cells
+    def stored(self, entry: StateEntry, as_any: bool, /) -> Stored | None:  # noqa: FBT001 -- as in production
+        raise NotImplementedError  # _HandMade has the values
 
-    def caller(self, invocation: Invocation) -> Address | None:  # noqa: ARG002 -- there is one
+    def caller(self, _invocation: Invocation, /) -> Address | None:
         return self._caller
 
-    def headers(self, invocation: Invocation) -> Sequence[Header]:  # noqa: ARG002 -- there is one
+    def headers(self, _invocation: Invocation, /) -> Sequence[Header]:
         return self._headers
 
     def reply(self) -> _Recorded:
         return _Recorded()
+
+
+class _Target(NamedTuple):
+    namespace: str
+    type: str
+    id: str
+
+
+class _Owner:
+    """The function of a call that is made by hand: known by its name and its State."""
+
+    def __init__(self, typename: str, state_class: type[State]) -> None:
+        self.typename = typename
+        self.state_class = state_class
+        self.all_specs = specs_of(state_class)
+        self.by_name = state_class.__statefun_state__.by_name
+
+
+class _HandMade(Surroundings):
+    """What a call that is made by hand has around it."""
+
+    def __init__(self, address: Address, caller: Address | None, headers: tuple[Header, ...], state: State) -> None:
+        no_runtime = _NoRuntime(address, caller, headers)
+        super().__init__(_Owner(address.typename(), type(state)), no_runtime, no_runtime)
+        self._stored = _stored_of(state)
+
+    def load(self, _index: int, spec: Declared, /) -> Stored | None:
+        return self._stored.get(spec.name)
+
+    def load_undeclared(self, name: str, /) -> Stored | None:
+        return self._stored.get(name)
 
 
 class _Recorded:
