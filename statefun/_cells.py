@@ -73,6 +73,9 @@ class Cell:
 
     __slots__ = ("_before", "_change", "_received", "live", "spec", "value")
 
+    spec: Declared
+    live: bool
+
     def __init__(self, spec: Declared, received: Stored | None) -> None:
         self.spec = spec
         self.live = False
@@ -194,7 +197,7 @@ class Cell:
     def _means(self, data: bytes, received: Stored) -> bool:
         """Tell whether the value is what was received, though another writer encoded it in another way.
 
-        To see that costs one more encoding, so it is done where a needless write would show: it restarts the expiration.
+        To see that costs one more encoding. It is done where a needless write would show: it restarts the expiration.
         """
         spec = self.spec
         return spec.expire_after_write is not None and _encoded(spec, _decoded(spec, *received)) == data
@@ -311,7 +314,9 @@ def check_name(name: object) -> None:
         msg = f"a stored value needs a name, not {name!r}"
         raise StateError(msg)
     if name in RESERVED:
-        msg = f"state {name!r}: the runtime keeps a value of its own under this name, and a job that uses it crash-loops"
+        msg = (
+            f"state {name!r}: the runtime keeps a value of its own under this name, and a job that uses it crash-loops"
+        )
         raise StateError(msg)
     if not _hints.has_utf8(name):
         msg = f"state {name!r}: the name has no UTF-8 form"

@@ -42,6 +42,9 @@ class Accepts(Mapping[str, type]):
 
     __slots__ = ("_classes", "by_class", "catch_all", "decoders", "message_decoders")
 
+    by_class: dict[type, Type[Any]]
+    catch_all: bool
+
     def __init__(self, types: Mapping[type, Type[Any]], *, catch_all: bool) -> None:
         self.by_class = dict(types)
         """The Type that each class is sent as."""

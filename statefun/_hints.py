@@ -68,8 +68,10 @@ def is_class(hint: object) -> TypeGuard[type[Any]]:
     return isinstance(hint, type) and typing.get_origin(hint) is None
 
 
-def has_utf8(text: str) -> bool:
-    """Tell whether a text can be written as UTF-8: a lone surrogate cannot."""
+def has_utf8(text: object) -> bool:
+    """Tell whether it is a text that can be written as UTF-8: one with a lone surrogate cannot."""
+    if not isinstance(text, str):
+        return False
     try:
         text.encode()
     except UnicodeEncodeError:

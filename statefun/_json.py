@@ -62,7 +62,18 @@ def codec(hint: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     def decode(data: bytes) -> Any:
         return _at(from_json, json.loads(data), "$")
 
-    return (lambda value: dumps(to_json(value))), decode
+    def encode(value: Any) -> bytes:
+        try:
+            plain = to_json(value)
+        except _Wrong as error:
+            msg = f"{_hints.show(value.__class__)} has no JSON form: ${error.path}: {error.problem}"
+            raise SendError(msg) from None
+        except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            msg = f"{_hints.show(value.__class__)} has no JSON form: {error}"
+            raise SendError(msg) from None
+        return dumps(plain)
+
+    return encode, decode
 
 
 def dumps(value: object) -> bytes:
@@ -154,8 +165,8 @@ def _exactly(cls: type, name: str) -> tuple[Convert, Convert]:
 def _number() -> tuple[Convert, Convert]:
     def to_json(value: Any) -> float:
         if value.__class__ not in (int, float) or not math.isfinite(value):
-            msg = f"{value!r} has no JSON form: it is no finite number"
-            raise SendError(msg)
+            msg = f"expected a finite number, not {value!r}"
+            raise _Wrong(msg)
         return float(value)
 
     def from_json(value: Any) -> float:
@@ -167,7 +178,13 @@ def _number() -> tuple[Convert, Convert]:
     return to_json, from_json
 
 
-def _parsed(name: str, to_json: Convert, parse: Convert) -> tuple[Convert, Convert]:
+def _parsed(cls: type[Any], name: str, write: Convert, parse: Convert) -> tuple[Convert, Convert]:
+    def to_json(value: Any) -> Any:
+        if not isinstance(value, cls):
+            msg = f"expected {name}, not {value!r}"
+            raise _Wrong(msg)
+        return write(value)
+
     def from_json(value: Any) -> Any:
         try:
             return parse(value)
@@ -191,7 +208,7 @@ def _isoformat(value: Any) -> Any:
 
 
 def _text(tp: type[Any]) -> tuple[Convert, Convert]:
-    return _parsed(f"a {tp.__name__}", str, tp)
+    return _parsed(tp, f"a {tp.__name__}", str, tp)
 
 
 def _enum(tp: type[enum.Enum]) -> tuple[Convert, Convert]:
@@ -199,8 +216,8 @@ def _enum(tp: type[enum.Enum]) -> tuple[Convert, Convert]:
 
     def to_json(value: Any) -> Any:
         if not isinstance(value, tp) or value.name not in names:
-            msg = f"{value!r} is no member of {tp.__name__}"
-            raise SendError(msg)
+            msg = f"expected a {tp.__name__}, not {value!r}"
+            raise _Wrong(msg)
         return value.name
 
     def from_json(value: Any) -> Any:
@@ -216,7 +233,7 @@ def _message(tp: type[Message]) -> tuple[Convert, Convert]:
     def to_json(value: Any) -> str:
         return base64.b64encode(value.SerializeToString(deterministic=True)).decode()
 
-    return _parsed(f"a {tp.DESCRIPTOR.name} in base64", to_json, lambda value: tp.FromString(_unbase64(value)))
+    return _parsed(tp, f"a {tp.DESCRIPTOR.name} in base64", to_json, lambda value: tp.FromString(_unbase64(value)))
 
 
 def _list_of(to_item: Convert, from_item: Convert) -> tuple[Convert, Convert]:
@@ -226,16 +243,25 @@ def _list_of(to_item: Convert, from_item: Convert) -> tuple[Convert, Convert]:
             raise _Wrong(msg)
         return [_step(from_item, item, f"[{index}]") for index, item in enumerate(value)]
 
-    return (lambda value: [to_item(item) for item in value]), from_json
+    def to_json(value: Any) -> list[Any]:
+        if not _is_a(list, value):
+            msg = f"expected a list, not {value!r}"
+            raise _Wrong(msg)
+        return [_step(to_item, item, f"[{index}]") for index, item in enumerate(value)]
+
+    return to_json, from_json
 
 
 def _dict_of(to_item: Convert, from_item: Convert) -> tuple[Convert, Convert]:
     def to_json(value: Any) -> dict[str, Any]:
+        if not _is_a(dict, value):
+            msg = f"expected a dict, not {value!r}"
+            raise _Wrong(msg)
         for key in value:
             if key.__class__ is not str:
-                msg = f"{value!r} has no JSON form: its key {key!r} is no str"
-                raise SendError(msg)
-        return {key: to_item(item) for key, item in value.items()}
+                msg = f"expected keys of str, not {key!r}"
+                raise _Wrong(msg)
+        return {key: _step(to_item, item, f".{key}") for key, item in value.items()}
 
     def from_json(value: Any) -> dict[str, Any]:
         if value.__class__ is not dict:
@@ -244,6 +270,11 @@ def _dict_of(to_item: Convert, from_item: Convert) -> tuple[Convert, Convert]:
         return {key: _step(from_item, item, f".{key}") for key, item in value.items()}
 
     return to_json, from_json
+
+
+def _is_a(cls: type, value: object) -> bool:
+    """Tell whether a value is of a class, without narrowing what is Any."""
+    return isinstance(value, cls)
 
 
 def _step(convert: Convert, value: Any, path: str) -> Any:
@@ -269,7 +300,12 @@ def _dataclass(tp: type[Any], where: str, seen: dict[Any, list[Convert]]) -> tup
     ]
 
     def to_json(value: Any) -> dict[str, Any]:
-        return {field.name: to_item(getattr(value, field.name)) for field, to_item, _ in fields}
+        if not isinstance(value, tp):
+            msg = f"expected a {tp.__name__}, not {value!r}"
+            raise _Wrong(msg)
+        return {
+            field.name: _step(to_item, getattr(value, field.name), f".{field.name}") for field, to_item, _ in fields
+        }
 
     def from_json(value: Any) -> Any:
         if value.__class__ is not dict:
@@ -291,7 +327,7 @@ _SCALARS: dict[type, tuple[Convert, Convert]] = {
     int: _exactly(int, "a whole number"),
     str: _exactly(str, "a string"),
     float: _number(),
-    bytes: _parsed("bytes in base64", lambda value: base64.b64encode(value).decode(), _unbase64),
-    dt.datetime: _parsed("a datetime in ISO 8601", _isoformat, _parse_datetime),
-    dt.date: _parsed("a date in ISO 8601", _isoformat, dt.date.fromisoformat),
+    bytes: _parsed(bytes, "bytes in base64", lambda value: base64.b64encode(value).decode(), _unbase64),
+    dt.datetime: _parsed(dt.datetime, "a datetime in ISO 8601", _isoformat, _parse_datetime),
+    dt.date: _parsed(dt.date, "a date in ISO 8601", _isoformat, dt.date.fromisoformat),
 }

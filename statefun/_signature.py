@@ -88,7 +88,10 @@ class _Reader:
 
     def parameters(self, inner: FunctionType) -> tuple[inspect.Parameter, inspect.Parameter]:
         """Return the parameters that take the context and the message."""
-        parameters = list(inspect.signature(cast("Callable[..., object]", self._fn)).parameters.values())
+        try:
+            parameters = list(inspect.signature(cast("Callable[..., object]", self._fn)).parameters.values())
+        except (ValueError, TypeError) as error:
+            raise self.error(f"its signature cannot be read: {error}") from error
         positional = [p for p in parameters if p.kind in _POSITIONAL]
         shown = f"({', '.join(_STARS.get(p.kind, '') + p.name for p in parameters)})"
         if any(p.kind is p.VAR_POSITIONAL for p in parameters) and len(positional) < _CONTEXT_AND_MESSAGE:
@@ -211,6 +214,9 @@ def is_async(fn: Any) -> bool:
     """Tell whether calling it makes a coroutine."""
     while isinstance(fn, functools.partial):
         fn = fn.func
+    known = getattr(fn, "is_async", None)  # a bound function, bound once more
+    if isinstance(known, bool):
+        return known
     call: object = getattr(fn, "__call__", None)  # noqa: B004 -- an object's own, not whether there is one
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(call)
 

@@ -42,6 +42,12 @@ class ValueSpec(Generic[T, D]):
 
     __slots__ = ("default", "expire_after_call", "expire_after_write", "is_any", "name", "type")
 
+    name: str
+    is_any: bool
+    default: Callable[[], Any] | None
+    expire_after_write: timedelta | None
+    expire_after_call: timedelta | None
+
     @overload
     def __init__(
         self: ValueSpec[V, None], name: str, type: type[V], *,

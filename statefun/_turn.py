@@ -12,10 +12,11 @@ from datetime import timedelta
 from typing import Any
 
 from statefun._cells import Declared
-from statefun._signature import describe, is_awaitable
-from statefun._type import short
-from statefun.context import ENDED, Context, Surroundings
 from statefun._dispatch import undecodable
+from statefun._signature import describe, is_awaitable
+from statefun._surroundings import ENDED, Surroundings
+from statefun._type import short
+from statefun.context import Context
 from statefun.errors import BindError, MissingState, UndecodableState, with_help
 from statefun.functions import StatefulFunction
 from statefun.protocol import ANY, Batch, MissingStates, MissingStateSpec, Outcome, StateEntry, Stored, Wire
@@ -48,7 +49,7 @@ class Turn(Surroundings):
 
     # --- running ---
 
-    def steps(self) -> Generator[Awaitable[object], None, None]:
+    def steps(self) -> Generator[Awaitable[object], None, None]:  # noqa: C901, PLR0912 -- every branch is one of a message
         """Work through the messages; what a function gives back to be awaited is yielded, one after the other.
 
         One path for plain and async functions: who drives it awaits, and throws in what the awaiting raised. (A
@@ -101,15 +102,15 @@ class Turn(Surroundings):
 
     def _blame(self, error: BaseException, position: int) -> None:
         """Note on an error which message it came from (Python 3.11 and later)."""
-        if sys.version_info < (3, 11):
-            return
+        if sys.version_info >= (3, 11):
+            error.add_note(f"statefun: {self.address}, {self._describe(position)}")
+
+    def _describe(self, position: int) -> str:
         invocations = self.batch.invocations
         if position >= len(invocations):
-            what = "the settling of its state"
-        else:
-            typename = short(invocations[position].argument.typename) or "a message without a type"
-            what = f"message {position + 1} of {len(invocations)} ({typename})"
-        error.add_note(f"statefun: {self.address}, {what}")
+            return "the settling of its state"
+        typename = short(invocations[position].argument.typename) or "a message without a type"
+        return f"message {position + 1} of {len(invocations)} ({typename})"
 
     # --- state: what Cells asks when a value is first looked at ---
 

@@ -31,6 +31,13 @@ class Type(Generic[T]):
 
     __slots__ = ("cls", "constant", "decode", "encode", "immutable", "reads", "typename", "validate")
 
+    typename: str
+    cls: type[T]
+    encode: Callable[[T], bytes]
+    decode: Callable[[bytes], T]
+    immutable: bool
+    constant: str
+
     def __init__(
         self, typename: str, cls: type[T], *, encode: Callable[[T], bytes], decode: Callable[[bytes], T]
     ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from statefun._hints import has_utf8
 from statefun.errors import DeclarationError
 
 __all__ = ["Address", "split_typename"]
@@ -51,7 +52,7 @@ def split_typename(typename: str) -> tuple[str, str]:
 
     At the last slash, as the runtimes of 2.x do. Raises DeclarationError if either part is empty.
     """
-    namespace, _, name = typename.rpartition("/")
+    namespace, _, name = typename.rpartition("/") if has_utf8(typename) else ("", "", "")
     if not namespace or not name:
         msg = f"{typename!r} is not a typename: it must be '<namespace>/<name>', e.g. 'example/greeter'"
         raise DeclarationError(msg)

@@ -14,19 +14,19 @@ from google.protobuf.any_pb2 import Any as AnyPb
 from typing_extensions import ParamSpec, TypeVar
 
 from statefun import _hints
-from statefun._cells import Cells
+from statefun._surroundings import Surroundings
 from statefun.address import Address
 from statefun.egress import KAFKA_RECORD, Egress, KafkaEgress, MessageEgress
-from statefun.errors import ContextError, SendError, UnsendableError, with_help
+from statefun.errors import SendError, StateError, UnsendableError, with_help
 from statefun.references import Envelope, Target, no_identity
-from statefun.state import State, UndeclaredState, ValueSpec, bound_to
+from statefun.state import State, UndeclaredState, ValueSpec
 from statefun.types import Sendable, Type, for_value
 
 if TYPE_CHECKING:
-    from statefun._cells import Cell, Declared
-    from statefun.protocol import Batch, Header, Invocation, Stored, Wire
+    from statefun._cells import Cell
+    from statefun.protocol import Header, Invocation
 
-__all__ = ["Context", "DelayedReceiver", "Receiver", "Surroundings"]
+__all__ = ["Context", "DelayedReceiver", "Receiver"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,84 +51,6 @@ class DelayedReceiver(Protocol[P]):
     def delayed_envelope(self, *args: P.args, **kwargs: P.kwargs) -> Envelope:
         """Encode the message."""
         ...
-
-
-class Owner(Protocol):
-    """The function that a context is for (a StatefulFunction)."""
-
-    typename: str
-    all_specs: tuple[ValueSpec[Any, Any], ...]
-    by_name: dict[str, int]
-
-    @property
-    def state_class(self) -> type[State]:
-        """What `context.state` is an instance of."""
-        ...
-
-
-class Surroundings:
-    """What the invocations of one batch share. Its state is made when it is first looked at.
-
-    A plain class with slots: one is made for every request, and a frozen dataclass costs 2 us more (benchmarks/peers).
-    """
-
-    __slots__ = ("_address", "_cells", "_state", "batch", "function", "reply", "tokens", "wire")
-
-    def __init__(self, function: Owner, wire: Wire, batch: Batch) -> None:
-        self.function = function
-        self.wire = wire
-        self.batch = batch
-        self.reply = wire.reply()
-        self.tokens: set[str] | None = None
-        """The cancellation tokens that were sent and not cancelled in this batch."""
-        self._cells: Cells | None = None
-        self._state: State | None = None
-        self._address: Address | None = None
-
-    @property
-    def address(self) -> Address:
-        """The address that the batch is for, made when it is asked for."""
-        found = self._address
-        if found is None:
-            target = self.batch.target
-            found = self._address = Address(target.namespace, target.type, target.id)
-        return found
-
-    @property
-    def cells(self) -> Cells:
-        """The stored values."""
-        found = self._cells
-        if found is None:
-            function = self.function
-            found = self._cells = Cells(function.all_specs, function.by_name, self)
-        return found
-
-    @property
-    def state(self) -> State:
-        """The stored values, as the class that the function declares."""
-        found = self._state
-        if found is None:
-            found = self._state = bound_to(self.function.state_class, self.cells)
-        return found
-
-    def load(self, index: int, spec: Declared, /) -> Stored | None:
-        """Return what is stored of a declared value."""
-        raise NotImplementedError
-
-    def load_undeclared(self, name: str, /) -> Stored | None:
-        """Return what is stored under a name that nobody declared."""
-        raise NotImplementedError
-
-
-class _Ended:
-    """The surroundings of a Context whose invocation has ended."""
-
-    def __getattr__(self, name: str) -> Any:
-        msg = "this context belongs to an invocation that has ended: what it would send or store now would be lost"
-        raise ContextError(msg)
-
-
-ENDED: Any = _Ended()
 
 
 class Context(Generic[S_co]):
@@ -199,11 +121,11 @@ class Context(Generic[S_co]):
 
     def _cell(self, key: str | ValueSpec[Any, Any]) -> Cell:
         around = self._around
+        name = _state_name(key)
         if isinstance(key, str):
             cell = around.cells.by_hand(key)
-            name = key
         else:
-            cell, name = around.cells.named(key.name), key.name
+            cell = around.cells.named(name)
             if cell is not None and cell.spec is not key:
                 msg = f"{around.function.typename} declares the state {name!r} by another ValueSpec"
                 raise UndeclaredState(msg)
@@ -231,11 +153,10 @@ class Context(Generic[S_co]):
                 self._around.reply.send(function.typename, target.id, found.typename, found.encode(message), found)
                 return
         arguments = () if message is _NOTHING else (message, *more)
-        envelope = (
-            _by_name(target, *arguments, **options)
-            if isinstance(target, str)
-            else target.envelope(*arguments, **options)
-        )
+        if isinstance(target, str):
+            envelope = _by_name(target, *arguments, **options)
+        else:
+            envelope = _receiver(target, "envelope")(*arguments, **options)
         self._around.reply.send(envelope.target, envelope.identity, envelope.typename, envelope.data, envelope.type)
 
     @overload
@@ -261,9 +182,10 @@ class Context(Generic[S_co]):
         Tokens exist from 3.0 on, and work from 3.2 on: 3.1 drops the token, 3.0 fails the job at the cancellation. A
         token belongs to the identity of the sender, whatever its type. Raises SendError.
         """
-        envelope = (
-            _by_name(target, *args, **kwargs) if isinstance(target, str) else target.delayed_envelope(*args, **kwargs)
-        )
+        if isinstance(target, str):
+            envelope = _by_name_later(target, *args, **kwargs)
+        else:
+            envelope = _receiver(target, "delayed_envelope")(*args, **kwargs)
         self._send_after(delay, envelope)
 
     @overload
@@ -351,21 +273,32 @@ class Context(Generic[S_co]):
         if egress.__class__ is KafkaEgress:
             reply.egress(egress.typename, KAFKA_RECORD, egress.encoded(*args, **kwargs))
         elif isinstance(egress, str):
-            (message,) = args
-            _check_any(message)
+            message = _only_any(*args, **kwargs)
             reply.egress(egress, message.type_url, message.value)
         elif egress.__class__ is MessageEgress:
             value = egress.record(*args, **kwargs)
             found = egress.type_for(value)
             reply.egress(egress.typename, found.typename, found.encode(value))
-        else:
+        elif hasattr(egress, "record"):
             _, typename, data = _encoded(egress.record(*args, **kwargs), None)
             reply.egress(egress.typename, typename, data)
+        else:
+            msg = f"{egress!r} is no egress: it has no record()"
+            raise SendError(msg)
 
     def pack_and_send_egress(self, typename: str, message: Sendable) -> None:
         """Send out by name what is not packed yet (a `kafka_egress_record`, or any value). Raises SendError."""
         _, packed, data = _encoded(message, None)
         self._around.reply.egress(typename, packed, data)
+
+
+def _state_name(key: object) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, ValueSpec):
+        return key.name
+    msg = f"a state is looked up by its name or its ValueSpec, not by {key!r}"
+    raise StateError(msg)
 
 
 def _encoded(message: Any, type: Type[Any] | None) -> tuple[Type[Any] | None, str, bytes]:
@@ -380,15 +313,35 @@ def _packed(typename: str, id: str, message: Any, type: Type[Any] | None, token:
     return Envelope(typename, _identity(id), packed, data, found, token)
 
 
-def _by_name(typename: str, id: str, message: Any, *, token: str | None = None) -> Envelope:
+def _by_name(typename: str, id: str, message: Any, /) -> Envelope:
+    _check_any(message)
+    return Envelope(typename, _identity(id), message.type_url, message.value, None)
+
+
+def _by_name_later(typename: str, id: str, message: Any, /, *, token: str | None = None) -> Envelope:
     _check_any(message)
     return Envelope(typename, _identity(id), message.type_url, message.value, None, token)
+
+
+def _receiver(target: Any, method: str) -> Any:
+    """Return the method that encodes a message. Raises SendError for what cannot be sent to."""
+    found = getattr(target, method, None)
+    if found is None:
+        help = 'send to one instance, function.at("id"), or by name: send(typename, id, any)'
+        msg = with_help(f"{target!r} is no target", help)
+        raise SendError(msg)
+    return found
 
 
 def _identity(id: object) -> str:
     if not isinstance(id, str) or not id:
         raise SendError(no_identity(id))
     return id
+
+
+def _only_any(message: Any, /) -> Any:
+    _check_any(message)
+    return message
 
 
 def _check_any(message: object) -> None:
@@ -405,7 +358,8 @@ def _check_token(token: object, around: Surroundings) -> None:
         msg = f"a token is a str that is not empty, not {token!r}"
         raise SendError(msg)
     if not around.reply.speaks_cancellation:
-        msg = f"{around.function.typename} uses the token {token!r}, but its runtime (2.x) cannot cancel a delayed message"
+        who = around.function.typename
+        msg = f"{who} uses the token {token!r}, but its runtime (2.x) cannot cancel a delayed message"
         raise SendError(msg)
 
 

@@ -163,6 +163,12 @@ def _check_member(egress: type[TypedEgress[Any]], member: _hints.Member) -> None
         raise DeclarationError(msg)
 
 
+def _check_destination(egress: TypedEgress[Any], name: str, value: object) -> None:
+    if not isinstance(value, str) or not value or not _hints.has_utf8(value):
+        msg = f"egress {egress.typename!r}: its {name} is a str that is not empty, not {value!r}"
+        raise DeclarationError(msg)
+
+
 class KafkaEgress(TypedEgress[V_contra]):
     """Name a Kafka egress of module.yaml, the topic that records go to, and what they may be.
 
@@ -174,9 +180,10 @@ class KafkaEgress(TypedEgress[V_contra]):
 
     def __init__(self, typename: str, *, topic: str) -> None:
         super().__init__(typename)
+        _check_destination(self, "topic", topic)
         self.topic = topic
         topic_bytes = topic.encode()
-        self._topic_field = b"\x1a" + varint(len(topic_bytes)) + topic_bytes if topic else b""
+        self._topic_field = b"\x1a" + varint(len(topic_bytes)) + topic_bytes
 
     def record(self, value: V_contra, /, *, key: str = "", headers: Sequence[Header] = ()) -> KafkaProducerRecord:
         """Make the record. An empty key is none.
@@ -196,11 +203,19 @@ class KafkaEgress(TypedEgress[V_contra]):
         if data:
             parts += [b"\x12", varint(len(data)), data]
         parts.append(self._topic_field)
-        for name, content in headers:
-            header = KafkaProducerRecord.Header(key=name, value=content or b"", has_value=content is not None)
-            header_bytes = header.SerializeToString()
+        for header in headers:
+            header_bytes = self._header(header)
             parts += [b"\x22", varint(len(header_bytes)), header_bytes]
         return b"".join(parts)
+
+    def _header(self, header: Header) -> bytes:
+        try:
+            name, content = header
+            made = KafkaProducerRecord.Header(key=name, value=content or b"", has_value=content is not None)
+            return made.SerializeToString()
+        except (TypeError, ValueError) as error:
+            msg = f"egress {self._typename!r}: a header is (str, bytes or None), not {header!r}"
+            raise SendError(msg) from error
 
     def __repr__(self) -> str:
         return f"KafkaEgress({self._typename!r}, topic={self.topic!r})"
@@ -216,11 +231,14 @@ class KinesisEgress(TypedEgress[V_contra]):
 
     def __init__(self, typename: str, *, stream: str) -> None:
         super().__init__(typename)
+        _check_destination(self, "stream", stream)
         self.stream = stream
 
     def record(self, value: V_contra, /, *, partition_key: str, explicit_hash_key: str = "") -> KinesisEgressRecord:
         """Make the record. An empty explicit hash key is none. Raises SendError."""
-        self._text("partition_key", partition_key)
+        if not self._text("partition_key", partition_key):
+            msg = f"egress {self._typename!r}: a Kinesis record needs a partition_key"
+            raise SendError(msg)
         self._text("explicit_hash_key", explicit_hash_key)
         return KinesisEgressRecord(
             partition_key=partition_key,
@@ -259,9 +277,9 @@ def kafka_egress_record(topic: str, value: Record, key: str | None = None) -> Ka
 
     Value: as for `KafkaEgress`. Raises SendError.
     """
-    if not topic:
-        msg = "a Kafka record needs a topic"
-        raise SendError(msg)
+    _check_part("a Kafka record", "topic", topic)
+    if key:
+        _check_part("a Kafka record", "key", key)
     return KafkaProducerRecord(key=key or "", value_bytes=_value_bytes(value), topic=topic)
 
 
@@ -272,12 +290,10 @@ def kinesis_egress_record(
 
     Value: as for `KafkaEgress`. Raises SendError.
     """
-    if not stream:
-        msg = "a Kinesis record needs a stream"
-        raise SendError(msg)
-    if not partition_key:
-        msg = "a Kinesis record needs a partition key"
-        raise SendError(msg)
+    _check_part("a Kinesis record", "stream", stream)
+    _check_part("a Kinesis record", "partition key", partition_key)
+    if explicit_hash_key:
+        _check_part("a Kinesis record", "explicit hash key", explicit_hash_key)
     return KinesisEgressRecord(
         partition_key=partition_key,
         value_bytes=_value_bytes(value),
@@ -286,7 +302,17 @@ def kinesis_egress_record(
     )
 
 
+def _check_part(record: str, name: str, value: object) -> None:
+    if not isinstance(value, str) or not value or not _hints.has_utf8(value):
+        msg = f"the {name} of {record} is a str that is not empty, not {value!r}"
+        raise SendError(msg)
+
+
 def _value_bytes(value: object) -> bytes:
     if value.__class__ in NUMBERS:
         raise UnsendableError(_NO_NUMBER)
-    return _record_encoder(for_value(value))(value)
+    try:
+        return _record_encoder(for_value(value))(value)
+    except UnicodeEncodeError as error:
+        msg = f"{value!r} has no UTF-8 form: {error.reason}"
+        raise SendError(msg) from None

@@ -15,7 +15,7 @@ from typing_extensions import TypeVar
 
 from statefun import _hints
 from statefun._signature import describe, read_signature
-from statefun._type import short
+from statefun._type import Type, short
 from statefun.address import split_typename
 from statefun.context import Context
 from statefun.errors import BindError, DeclarationError, UnknownFunction
@@ -35,6 +35,13 @@ R_co = TypeVar("R_co", covariant=True, default=Any)
 
 class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co]):
     """A bound function: callable like the function itself, and a reference to it."""
+
+    is_async: bool
+    known_types: dict[type, Type[Any]]
+    state_class: type[State]
+    all_specs: tuple[ValueSpec[Any, Any], ...]
+    by_name: dict[str, int]
+    fn: Callable[..., Any]
 
     def __init__(
         self, typename: str, fn: Callable[..., Any], states: Sequence[ValueSpec[Any, Any]], scope: _hints.Scope

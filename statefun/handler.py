@@ -100,9 +100,7 @@ class AsyncRequestReplyHandler(_Handler):
     where they do not block. Requests of different addresses run at the same time.
     """
 
-    def __init__(
-        self, functions: StatefulFunctions, *, threads: int = THREADS, wire: Version | None = None
-    ) -> None:
+    def __init__(self, functions: StatefulFunctions, *, threads: int = THREADS, wire: Version | None = None) -> None:
         super().__init__(functions, wire=wire)
         if threads.__class__ is not int or threads < 0:
             msg = f"threads is a number of threads, or 0, not {threads!r}"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from statefun._type import Type
     from statefun.address import Address
-    from statefun.types import Type
 
 __all__ = [
     "ANY",

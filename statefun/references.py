@@ -45,6 +45,9 @@ class Target(Generic[M_contra]):
 
     __slots__ = ("function", "id")
 
+    function: FunctionRef[Any]
+    id: str
+
     def __init__(self, function: FunctionRef[Any], id: str) -> None:
         if id.__class__ is not str or not id:
             msg = f"{function.typename}: {no_identity(id)}"
@@ -78,6 +81,10 @@ class FunctionRef(Generic[M_contra]):
 
     What is sent to it is checked against them, by a type checker and at the call. Raises DeclarationError.
     """
+
+    namespace: str
+    type: str
+    typename: str
 
     def __init__(self, typename: str) -> None:
         self.namespace, self.type = split_typename(typename)

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast, overload
 
-from google.protobuf.message import Message
 from typing_extensions import Self, TypeVar, dataclass_transform
 
 from statefun import _hints
@@ -84,6 +83,10 @@ class _Fields:
     """What a State class keeps beside its fields, under one dunder name."""
 
     __slots__ = ("by_name", "names", "pending", "scope", "specs")
+
+    names: tuple[str, ...]
+    scope: _hints.Scope
+    pending: bool
 
     def __init__(self, names: tuple[str, ...], scope: _hints.Scope) -> None:
         self.names = names
@@ -236,14 +239,26 @@ def _check_field_name(cls: type[State], name: str) -> None:
 
 
 def _check_defaults(cls: type[State]) -> None:
+    """Refuse a default that can change in place: every address would see the change."""
     annotated = inspect.get_annotations(cls)
-    for name, default in vars(cls).items():
-        if name in annotated and isinstance(default, (Message, list, dict, set)):
+    for name, given in vars(cls).items():
+        default: object = cast("Any", given).default if isinstance(given, dataclasses.Field) else given
+        if name in annotated and not _is_hashable(default):
+            factory = default.__class__.__name__
             msg = (
                 f"{cls.__qualname__}.{name}: this default would be shared by every address; "
-                f"write 'value(default_factory={cast('object', default).__class__.__name__})'"
+                f"write 'value(default_factory={factory})'"
             )
             raise StateError(msg)
+
+
+def _is_hashable(value: object) -> bool:
+    """Tell whether a value can be hashed, which what changes in place cannot be."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _inherit_defaults(cls: type[State]) -> None:

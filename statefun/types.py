@@ -349,6 +349,8 @@ def for_value(value: object, type: Type[Any] | None = None) -> Type[Any]:
         if found is None:
             raise UnsendableError(unsendable(cls))
         return found
+    if cls is int and type.cls is float:
+        return type  # an int may stand for a float
     if not isinstance(value, type.cls) or (cls is bool and type.cls is not bool):
         msg = f"{type.typename} is a type of {_hints.show(type.cls)}, not of {_hints.show(cls)}"
         raise UnsendableError(msg)

@@ -59,8 +59,7 @@ def open_request(request: bytes, guess: AnyWire, fixed: bool) -> tuple[AnyWire, 
 def _open_slowly(
     request: bytes, guess: AnyWire, batch: Batch | None, error: Exception | None, *, fixed: bool
 ) -> tuple[AnyWire, Batch]:
-    if not isinstance(request, bytes):
-        raise _malformed(request, error)
+    _check_bytes(request)
     version = decided_version(request)
     wire = wire_of(version or "v2")
     if fixed:
@@ -135,9 +134,13 @@ def _decided_leniently(states: Iterator[bytes]) -> Version | None:
     return None
 
 
-def _malformed(request: object, error: Exception | None) -> MalformedRequest:
+def _check_bytes(request: object) -> None:
     if not isinstance(request, bytes):
-        return MalformedRequest(f"a request is bytes, not {type(request).__name__}")
+        msg = f"a request is bytes, not {type(request).__name__}"
+        raise MalformedRequest(msg)
+
+
+def _malformed(request: bytes, error: Exception | None) -> MalformedRequest:
     if not request:
         return MalformedRequest("the request is empty: a StateFun runtime sends a ToFunction message")
     why = "there is no invocation in them" if error is None else error

@@ -16,8 +16,9 @@ from google.protobuf.any_pb2 import Any as AnyPb
 from typing_extensions import TypeVar
 
 from statefun._cells import Cell, Declared
+from statefun._surroundings import Surroundings
 from statefun.address import Address, split_typename
-from statefun.context import Context, Surroundings
+from statefun.context import Context
 from statefun.egress import TypedEgress
 from statefun.protocol import Header, Invocation, Mark, StateEntry, Stored
 from statefun.references import FunctionRef, Target

@@ -1,0 +1,104 @@
+"""What the invocations of one batch share: everything around a Context.
+
+Here: the address, the reply, and the state, each made when it is first asked for. How a batch is worked through is in
+`_turn`; what a function may do with all this, in `context`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from statefun._cells import Cells
+from statefun._specs import ValueSpec
+from statefun.address import Address
+from statefun.errors import ContextError
+from statefun.state import State, bound_to
+
+if TYPE_CHECKING:
+    from statefun._cells import Declared
+    from statefun.protocol import Batch, Reply, Stored, Wire
+
+__all__ = ["ENDED", "Owner", "Surroundings"]
+
+
+class Owner(Protocol):
+    """The function that a context is for (a StatefulFunction)."""
+
+    typename: str
+    all_specs: tuple[ValueSpec[Any, Any], ...]
+    by_name: dict[str, int]
+
+    @property
+    def state_class(self) -> type[State]:
+        """What `context.state` is an instance of."""
+        ...
+
+
+class Surroundings:
+    """What the invocations of one batch share. Its state is made when it is first looked at.
+
+    A plain class with slots: one is made for every request, and a frozen dataclass costs 2 us more (benchmarks/peers).
+    """
+
+    __slots__ = ("_address", "_cells", "_state", "batch", "function", "reply", "tokens", "wire")
+
+    function: Owner
+    wire: Wire
+    batch: Batch
+    reply: Reply
+
+    def __init__(self, function: Owner, wire: Wire, batch: Batch) -> None:
+        self.function = function
+        self.wire = wire
+        self.batch = batch
+        self.reply = wire.reply()
+        self.tokens: set[str] | None = None
+        """The cancellation tokens that were sent and not cancelled in this batch."""
+        self._cells: Cells | None = None
+        self._state: State | None = None
+        self._address: Address | None = None
+
+    @property
+    def address(self) -> Address:
+        """The address that the batch is for, made when it is asked for."""
+        found = self._address
+        if found is None:
+            target = self.batch.target
+            found = self._address = Address(target.namespace, target.type, target.id)
+        return found
+
+    @property
+    def cells(self) -> Cells:
+        """The stored values."""
+        found = self._cells
+        if found is None:
+            function = self.function
+            found = self._cells = Cells(function.all_specs, function.by_name, self)
+        return found
+
+    @property
+    def state(self) -> State:
+        """The stored values, as the class that the function declares."""
+        found = self._state
+        if found is None:
+            found = self._state = bound_to(self.function.state_class, self.cells)
+        return found
+
+    def load(self, index: int, spec: Declared, /) -> Stored | None:
+        """Return what is stored of a declared value."""
+        raise NotImplementedError
+
+    def load_undeclared(self, name: str, /) -> Stored | None:
+        """Return what is stored under a name that nobody declared."""
+        raise NotImplementedError
+
+
+class _Ended:
+    """The surroundings of a Context whose invocation has ended."""
+
+    def __getattr__(self, name: str) -> Any:
+        msg = "this context belongs to an invocation that has ended: what it would send or store now would be lost"
+        raise ContextError(msg)
+
+
+ENDED: Any = _Ended()
