@@ -1,0 +1,150 @@
+"""Each example runs, and does what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp.test_utils
+import pytest
+import yaml
+from google.protobuf.wrappers_pb2 import Int64Value, StringValue
+
+from statefun import KafkaEgress, StatefulFunctions
+from tests.peer import BOTH, Runtime, Wire, answer_of, packed, request, typed
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+GREETER = EXAMPLES / "greeter"
+
+
+def run_greeter(*arguments: str, stdin: bytes = b"") -> str:
+    """Run the greeter as a script, and return what it printed."""
+    command = (sys.executable, str(GREETER / "greeter.py"), *arguments)
+    done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout.decode()
+    return done.stdout.decode()
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Run a module of the examples, and return its names."""
+    return runpy.run_path(str(path))
+
+
+def test_listed() -> None:
+    """The README of the examples lists each of them."""
+    listed = (EXAMPLES / "README.md").read_text()
+    names = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith(("_", ".", "README"))}
+    assert {name for name in names if f"`{name}" not in listed} == set()
+
+
+def test_greeter_answers_captured_requests() -> None:
+    """The greeter answers what runtimes 2.2 and 3.3 have sent, and prints both so that a terminal can show it."""
+    printed = run_greeter()
+    assert printed.count(".bin: ") == len(list((GREETER / "requests").glob("*.bin")))
+    assert max(map(len, printed.splitlines())) <= 80
+    assert printed.count("Hello bob, visit 2") == 2, "once on each wire"
+
+
+def test_greeter_answers_standard_input() -> None:
+    """A request may come through a pipe."""
+    request_bytes = (GREETER / "requests" / "v3-1-first-call.bin").read_bytes()
+    assert run_greeter("-", stdin=request_bytes).splitlines() == [
+        "-: 83 bytes",
+        "  to       example/greeter/bob",
+        '  message  GreetRequest(name: "bob")',
+        "reply: 82 bytes",
+        "  register visits: io.statefun.types/long",
+        "  register device: io.statefun.types/string, for 24 h",
+    ]
+
+
+def test_greeter_modules() -> None:
+    """The two module.yaml name the function, the egress and the states as the code does."""
+    app = load(GREETER / "greeter.py")
+    functions: StatefulFunctions = app["functions"]
+    egress: KafkaEgress[Any] = app["GREETINGS"]
+    (function,) = functions
+    new = {document["kind"]: document["spec"] for document in yaml.safe_load_all((GREETER / "module.yaml").read_text())}
+    topics = new["io.statefun.kafka.v1/ingress"]["topics"]
+    assert {target for topic in topics for target in topic["targets"]} == {function.typename}
+    assert {topic["valueType"] for topic in topics} == set(function.accepts)
+    assert new["io.statefun.kafka.v1/egress"]["id"] == egress.typename
+
+    old = yaml.safe_load((GREETER / "module-2.2.yaml").read_text())["module"]["spec"]
+    spec = old["functions"][0]["function"]
+    assert spec["meta"]["type"] == function.typename
+    assert [state["name"] for state in spec["spec"]["states"]] == list(function.specs)
+    assert [state.get("expireAfter") for state in spec["spec"]["states"]] == [None, "1d"]
+    topics = old["ingresses"][0]["ingress"]["spec"]["topics"]
+    assert {topic["typeUrl"] for topic in topics} == set(function.accepts)
+    assert old["egresses"][0]["egress"]["meta"]["id"] == egress.typename
+
+
+# --- served over HTTP ---
+
+VISIT = typed("io.statefun.types/string", b"\x0a\x03bob")
+CALLER = ("example", "front", "f1")
+
+
+@pytest.mark.parametrize("wire", BOTH)
+def test_flask(wire: Wire) -> None:
+    """The Flask app answers a request with the bytes and the content type that a runtime wants."""
+    app = load(EXAMPLES / "flask_app.py")["app"]
+    body = request(wire, VISIT, function="example/greeter", states={"visits": None}, caller=CALLER)
+    response = app.test_client().post("/statefun", data=body, content_type="application/octet-stream")
+    assert (response.status_code, response.content_type) == (200, "application/octet-stream")
+    assert [identity for _, identity, _ in answer_of(wire, response.data).sent] == ["f1"]
+
+
+@pytest.mark.parametrize("wire", BOTH)
+def test_aiohttp(wire: Wire) -> None:
+    """The aiohttp app answers a request with the bytes and the content type that a runtime wants."""
+    app = load(EXAMPLES / "aiohttp_app.py")["app"]
+    body = request(wire, VISIT, function="example/greeter", states={"visits": None}, caller=CALLER)
+
+    async def post() -> tuple[int, str, bytes]:
+        async with aiohttp.test_utils.TestClient(aiohttp.test_utils.TestServer(app)) as client:
+            response = await client.post("/statefun", data=body)
+            return response.status, response.headers["Content-Type"], await response.read()
+
+    status, content_type, reply = asyncio.run(post())
+    assert (status, content_type) == (200, "application/octet-stream")
+    assert [identity for _, identity, _ in answer_of(wire, reply).sent] == ["f1"]
+
+
+# --- an app of 2.x, as it was ---
+
+
+@pytest.fixture(params=BOTH)
+def shop(request: pytest.FixtureRequest) -> Runtime:
+    """Serve the app written for 2.2 on either wire; on v2 its module.yaml lists two states."""
+    return Runtime(request.param, load(EXAMPLES / "written_for_2x.py")["functions"], listed=["count", "first"])
+
+
+def test_app_of_2x_stores(shop: Runtime) -> None:
+    """It counts, and remembers what came first."""
+    for item in ("apple", "pear"):
+        shop.send(packed(StringValue(value=item)), function="shop/cart")
+    count, first = shop.state("count"), shop.state("first")
+    assert count == packed(Int64Value(value=2))
+    assert first == packed(StringValue(value="apple"))
+
+
+def test_app_of_2x_sends(shop: Runtime) -> None:
+    """It sends later, to another function and to Kafka, and deletes what it stored."""
+    added = shop.send(packed(StringValue(value="apple")), function="shop/cart", identity="bob")
+    assert [(ms, target, to) for ms, target, to, _, _ in added.delayed] == [(3_600_000, "shop/reminder", "bob")]
+    paid = shop.send(packed(Int64Value(value=250)), function="shop/cart", identity="bob")
+    assert paid.sent == [("shop/payments", "bob", packed(Int64Value(value=250)))]
+    assert [egress for egress, _ in paid.egress] == ["shop/orders"]
+    assert (shop.state("count"), shop.state("first")) == (None, None)
+
+
+def test_app_of_2x_replies(shop: Runtime) -> None:
+    """A function without a hint gets the packed message, and replies to its caller."""
+    answer = shop.send(packed(Int64Value(value=250)), function="shop/payments", caller=("shop", "cart", "bob"))
+    assert answer.sent == [("shop/cart", "bob", packed(StringValue(value="paid 250")))]
