@@ -92,7 +92,14 @@ class Cell:
         """Decode the value, or take its default, and keep it."""
         spec, stored = self.spec, self.value
         if stored is not None:
-            self.value = _decoded(spec, *stored)
+            type, (typename, data) = spec.type, stored
+            if typename != type.typename:
+                self.value = _decoded(spec, typename, data)
+            else:  # what _decoded does, without the call
+                try:
+                    self.value = type.decode(data)
+                except Exception as error:
+                    raise _undecodable(spec.name, typename, error) from error
         elif spec.default is not None:
             self.value = spec.default()
             # looking at a default writes nothing: what it encodes to is remembered, to see whether it was changed
@@ -184,8 +191,11 @@ class Cell:
         if change is _NONE and (not self.live or spec.type.immutable):
             return  # it was at most looked at
         if change is _NONE and received is not None:  # looked at: it may have been changed in place
-            data = _encoded(spec, self.value)
-            if data != received[1] and not self._means(data, received):
+            try:
+                data = spec.type.encode(self.value)
+            except SendError:
+                data = _encoded(spec, self.value)  # raises it with the name of the state
+            if data != received[1] and (spec.expire_after_write is None or not self._means(data, received)):
                 reply.write_state(spec.name, spec.type.typename, data)
             return
         stored = self.stored()
@@ -200,10 +210,10 @@ class Cell:
         To see that costs one more encoding. It is done where a needless write would show: it restarts the expiration.
         """
         spec = self.spec
-        return spec.expire_after_write is not None and _encoded(spec, _decoded(spec, *received)) == data
+        return _encoded(spec, _decoded(spec, *received)) == data
 
     def end(self) -> None:
-        """Let every later use of a handle raise ContextError."""
+        """Let every later use raise ContextError."""
         self._change = _ENDED
 
     def _refuse_ended(self) -> None:
@@ -214,7 +224,7 @@ class Cell:
 class Cells:
     """The values of one address."""
 
-    __slots__ = ("_by_name", "_source", "_specs", "_undeclared", "opened")
+    __slots__ = ("_by_name", "_handed", "_source", "_specs", "opened")
 
     def __init__(self, specs: Sequence[Declared], by_name: Mapping[str, int], source: Source | None) -> None:
         self.opened: list[Cell | None] = [None] * len(specs)
@@ -222,7 +232,7 @@ class Cells:
         self._specs = specs
         self._by_name = by_name
         self._source = source
-        self._undeclared: dict[str, Cell] | None = None  # by name, where nothing is declared
+        self._handed: dict[str, Cell] | None = None  # those that were asked for by name: a handle may outlive the batch
 
     def open(self, index: int) -> Cell:
         """Return the cell of a declared value, and keep it."""
@@ -243,38 +253,41 @@ class Cells:
         return list(self._by_name)
 
     def by_hand(self, name: str) -> Cell | None:
-        """Return the cell of a value by its name; None if others are declared, and it is not.
+        """Return the cell of a value by its name, to be kept in a handle; None if others are declared, and it is not.
 
         Where nothing is declared, every name may be used, as in 2.x. Raises StateError for one that cannot be a name.
         """
-        if self._specs:
-            return self.named(name)
-        if self._undeclared is None:
-            self._undeclared = {}
-        cell = self._undeclared.get(name)
+        if self._handed is None:
+            self._handed = {}
+        cell = self._handed.get(name)
         if cell is None:
-            check_name(name)
-            stored = self._source.load_undeclared(name) if self._source is not None else None
-            cell = self._undeclared[name] = Cell(_Undeclared(name), stored)
+            cell = self.named(name) if self._specs else self._undeclared(name)
+            if cell is not None:
+                self._handed[name] = cell
         return cell
+
+    def _undeclared(self, name: str) -> Cell:
+        check_name(name)
+        stored = self._source.load_undeclared(name) if self._source is not None else None
+        return Cell(_Undeclared(name), stored)
 
     def settle(self, reply: Reply) -> None:
         """Write down what was changed."""
         for cell in self.opened:
             if cell is not None:
                 cell.settle(reply)
-        if self._undeclared:
-            for cell in self._undeclared.values():
+        if self._handed and not self._specs:
+            for cell in self._handed.values():
                 cell.settle(reply)
 
     def end(self) -> None:
         """Let every later look raise ContextError: the batch is over, and what is written now would be lost."""
-        for cell in (*self.opened, *(self._undeclared or {}).values()):
-            if cell is not None:
-                cell.end()
         self.opened = [None] * len(self._specs)
-        self._undeclared = None
         self._source = _NO_SOURCE
+        if self._handed:
+            for cell in self._handed.values():
+                cell.end()
+            self._handed = None
 
 
 class _Undeclared:

@@ -170,8 +170,8 @@ def _number() -> tuple[Convert, Convert]:
         return float(value)
 
     def from_json(value: Any) -> float:
-        if value.__class__ not in (int, float):
-            msg = f"expected a number, not {value!r}"
+        if value.__class__ not in (int, float) or not math.isfinite(value):
+            msg = f"expected a finite number, not {value!r}"
             raise _Wrong(msg)
         return float(value)
 

@@ -40,22 +40,25 @@ class Surroundings:
     A plain class with slots: one is made for every request, and a frozen dataclass costs 2 us more (benchmarks/peers).
     """
 
-    __slots__ = ("_address", "_cells", "_state", "batch", "function", "reply", "tokens", "wire")
+    __slots__ = ("_address", "_cells", "batch", "function", "made_state", "reply", "tokens", "wire")
 
     function: Owner
     wire: Wire
     batch: Batch
     reply: Reply
+    tokens: set[str] | None
+    made_state: State | None
 
     def __init__(self, function: Owner, wire: Wire, batch: Batch) -> None:
         self.function = function
         self.wire = wire
         self.batch = batch
         self.reply = wire.reply()
-        self.tokens: set[str] | None = None
+        self.tokens = None
         """The cancellation tokens that were sent and not cancelled in this batch."""
         self._cells: Cells | None = None
-        self._state: State | None = None
+        self.made_state = None
+        """The state, if it was looked at."""
         self._address: Address | None = None
 
     @property
@@ -79,9 +82,12 @@ class Surroundings:
     @property
     def state(self) -> State:
         """The stored values, as the class that the function declares."""
-        found = self._state
+        found = self.made_state
         if found is None:
-            found = self._state = bound_to(self.function.state_class, self.cells)
+            function = self.function
+            if self._cells is None:
+                self._cells = Cells(function.all_specs, function.by_name, self)
+            found = self.made_state = bound_to(function.state_class, self._cells)
         return found
 
     def load(self, index: int, spec: Declared, /) -> Stored | None:

@@ -7,7 +7,7 @@ what arrived, its `Reply` takes the effects. No I/O, no clock.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,9 +19,11 @@ from statefun._type import short
 from statefun.context import Context
 from statefun.errors import BindError, MissingState, UndecodableState, with_help
 from statefun.functions import StatefulFunction
-from statefun.protocol import ANY, Batch, MissingStates, MissingStateSpec, Outcome, StateEntry, Stored, Wire
+from statefun.protocol import ANY, Batch, MissingStates, MissingStateSpec, StateEntry, Stored, Wire
 
 __all__ = ["Turn"]
+
+new_context: Callable[[type[Context[Any]]], Context[Any]] = object.__new__
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -29,23 +31,23 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Turn(Surroundings):
     """The work on one batch, and what its invocations share."""
 
-    __slots__ = ("_missing", "_order", "_states", "bound")
+    __slots__ = ("_order", "_states", "bound", "missing")
 
     def __init__(self, function: StatefulFunction[Any, Any, Any], wire: Wire, batch: Batch) -> None:
-        super().__init__(function, wire, batch)
-        self.bound = function
+        # as in Surroundings.__init__, which is not called: a call more for every request
+        self.function = self.bound = function
+        self.wire = wire
+        self.batch = batch
+        self.reply = wire.reply()
+        self.tokens = self._cells = self.made_state = self._address = None
         self._states: Sequence[StateEntry] = batch.state
-        self._missing: list[str] | None = None
+        self.missing: list[str] | None = None
+        """The states that the runtime has to register first: there are no effects then."""
         # Most requests of a function hold the same states in the same order, and their number tells. It need not be
         # right: each entry is checked when it is opened.
         known, self._order = function.located
         if len(self._states) != known:
             self._order = self._locate()
-
-    @property
-    def outcome(self) -> Outcome:
-        """How the batch ended, once its steps are done."""
-        return self.reply if self._missing is None else self._ask(self._missing)
 
     # --- running ---
 
@@ -55,10 +57,10 @@ class Turn(Surroundings):
         One path for plain and async functions: who drives it awaits, and throws in what the awaiting raised. (A
         StopIteration that a plain function lets escape becomes a RuntimeError, as it does in every coroutine.)
         """
-        if self._missing is not None:
+        if self.missing is not None:
             return
         function = self.bound
-        fn, decoder_of = function.fn, function.accepts.decoders.get
+        fn, decoder_of = function.fn, function.decoders.get
         position = 0
         try:
             for invocation in self.batch.invocations:
@@ -71,7 +73,8 @@ class Turn(Surroundings):
                         message = decode(argument.value)
                     except Exception as error:
                         raise undecodable(function.typename, argument.typename, argument.value, error) from error
-                context: Context[Any] = Context(self, invocation)
+                context = new_context(Context)  # what Context(self, invocation) does, without the call
+                context._around, context._invocation = self, invocation  # noqa: SLF001 -- its own, but for speed
                 try:
                     result = fn(context, message)
                     if result is not None and is_awaitable(result):
@@ -79,12 +82,12 @@ class Turn(Surroundings):
                 finally:
                     context._around = ENDED  # noqa: SLF001 -- a method costs what a whole check costs elsewhere
                 position += 1
-            if self._cells is not None and self._missing is None:
+            if self._cells is not None and self.missing is None:
                 self._cells.settle(self.reply)
         except GeneratorExit:
             raise
         except BaseException as error:
-            if self._missing is None:
+            if self.missing is None:
                 self._blame(error, position)
                 raise
         finally:
@@ -144,7 +147,7 @@ class Turn(Surroundings):
                 return entry
         if not self.wire.registers_states:
             raise self._not_listed([name])
-        self._missing = [*(self._missing or ()), name]
+        self.missing = [*(self.missing or ()), name]
         raise _NotRegistered
 
     def _locate(self) -> list[int]:
@@ -154,7 +157,7 @@ class Turn(Surroundings):
         missing = [name for name in function.by_name if name not in positions]
         if missing and not self.wire.registers_states:
             raise self._not_listed(missing)
-        self._missing = missing or None
+        self.missing = missing or None
         order = [positions.get(name, 0) for name in function.by_name]
         if not missing:
             function.located = len(states), order
@@ -171,9 +174,9 @@ class Turn(Surroundings):
             )
         )
 
-    def _ask(self, missing: list[str]) -> MissingStates:
-        """Ask for the states that are not registered yet; the whole batch comes again."""
-        function = self.bound
+    def ask(self) -> MissingStates:
+        """Ask for the states that are missing; the whole batch comes again."""
+        function, missing = self.bound, self.missing or ()
         if function.all_specs:
             wanted = [spec for spec in function.all_specs if spec.name in missing]
             return MissingStates(

@@ -90,7 +90,9 @@ class Context(Generic[S_co]):
     @property
     def state(self) -> S_co:
         """The stored values of this function at this address."""
-        return self._around.state  # type: ignore[return-value]  # _turn makes it of the class that bind read from the hint
+        around = self._around
+        # of the class that bind read from the hint; the second look makes it
+        return around.made_state or around.state  # type: ignore[return-value]
 
     @overload
     def __getitem__(self, key: str) -> AnyPb | None: ...

@@ -38,6 +38,7 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
 
     is_async: bool
     known_types: dict[type, Type[Any]]
+    decoders: dict[str, Callable[[bytes], Any]]
     state_class: type[State]
     all_specs: tuple[ValueSpec[Any, Any], ...]
     by_name: dict[str, int]
@@ -54,6 +55,8 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
         signature = read_signature(typename, fn, scope)
         self._accepts = signature.accepts
         self.known_types = dict(signature.accepts.by_class)
+        self.decoders = signature.accepts.decoders
+        """What decodes a message, by its typename."""
         self.fn = fn
         """The callable that was bound."""
         self.is_async = signature.is_async

@@ -13,7 +13,6 @@ from statefun._signature import describe
 from statefun._turn import Turn
 from statefun._wire import AnyWire, Version, encode_missing, open_request, wire_of
 from statefun.errors import BindError, ConfigError
-from statefun.protocol import MissingStates, Outcome
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +88,7 @@ class RequestReplyHandler(_Handler):
         for awaitable in (steps := turn.steps()):
             steps.close()
             raise turn.refuse_awaitable(awaitable)
-        return _encode(turn.outcome)
+        return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
 
 
 class AsyncRequestReplyHandler(_Handler):
@@ -114,7 +113,7 @@ class AsyncRequestReplyHandler(_Handler):
         steps = turn.steps()
         if not self._threads or turn.bound.is_async:
             await _drive(steps, next(steps, None))
-            return _encode(turn.outcome)
+            return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
         import asyncio  # noqa: PLC0415 -- the loop runs, so it is there; `import statefun` must not pay for it
 
         context = contextvars.copy_context()
@@ -123,7 +122,7 @@ class AsyncRequestReplyHandler(_Handler):
         if first is not None:
             turn.bound.is_async = True  # a decorator hid it: from now on it stays on the loop
             await _drive(steps, first)
-        return _encode(turn.outcome)
+        return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._pool is None:
@@ -145,7 +144,3 @@ async def _drive(steps: Steps, current: Awaitable[object] | None) -> None:
                 return
         else:
             current = next(steps, None)
-
-
-def _encode(outcome: Outcome) -> bytes:
-    return encode_missing(outcome) if isinstance(outcome, MissingStates) else outcome.encode()

@@ -9,7 +9,7 @@ and request-reply.proto of 3.x), so that a parsed request satisfies them as it i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,7 +25,6 @@ __all__ = [
     "Mark",
     "MissingStateSpec",
     "MissingStates",
-    "Outcome",
     "Reply",
     "StateEntry",
     "Stored",
@@ -187,8 +186,9 @@ class Wire(Protocol):
         """Return the headers of the record that a message came in, in order."""
         ...
 
-    def reply(self) -> Reply:
-        """Return an empty reply."""
+    @property
+    def reply(self) -> Callable[[], Reply]:
+        """Makes an empty reply."""
         ...
 
 
@@ -207,7 +207,3 @@ class MissingStateSpec:
     typename: str
     expire_after_write_ms: int | None = None
     expire_after_call_ms: int | None = None
-
-
-Outcome = Reply | MissingStates
-"""How a batch ends: the reply with its effects, or what is missing; then there are no effects."""

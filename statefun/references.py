@@ -7,6 +7,7 @@ A function that is bound here is a `StatefulFunction` (`functions`), which is a 
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, overload
 
@@ -49,11 +50,10 @@ class Target(Generic[M_contra]):
     id: str
 
     def __init__(self, function: FunctionRef[Any], id: str) -> None:
-        if id.__class__ is not str or not id:
-            msg = f"{function.typename}: {no_identity(id)}"
-            raise SendError(msg)
         self.function = function
         self.id = id
+        if id.__class__ is not str or not id:
+            raise _no_identity(function, id)
 
     def envelope(self, message: M_contra, /) -> Envelope:
         """Say what `context.send` takes, and encode it. Raises SendError."""
@@ -109,7 +109,11 @@ class FunctionRef(Generic[M_contra]):
     def at(self, id: str) -> Target[M_contra]: ...
     def at(self, id: str) -> Target[Any]:
         """Return the instance with this id, which is not empty. A function that takes Any can be sent every message."""
-        return Target(self, id)
+        if id.__class__ is not str or not id:
+            raise _no_identity(self, id)
+        target = _new_target(Target)  # what Target(self, id) does, without the call: one is made for every send
+        target.function, target.id = self, id
+        return target
 
     @property
     def accepts(self) -> Accepts:
@@ -129,6 +133,13 @@ class FunctionRef(Generic[M_contra]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.typename!r})"
+
+
+_new_target: Callable[[type[Target[Any]]], Target[Any]] = object.__new__
+
+
+def _no_identity(function: FunctionRef[Any], id: object) -> SendError:
+    return SendError(f"{function.typename}: {no_identity(id)}")
 
 
 def no_identity(id: object) -> str:

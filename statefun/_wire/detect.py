@@ -47,35 +47,29 @@ def open_request(request: bytes, guess: AnyWire, fixed: bool) -> tuple[AnyWire, 
     look; the bytes are walked only where that look decides nothing. Raises MalformedRequest.
     """
     try:
-        batch = guess.parse(request)
-    except (DecodeError, TypeError) as error:
-        return _open_slowly(request, guess, None, error, fixed=fixed)
-    invocations = batch.invocations
-    if invocations and guess.shown_by(invocations[0].argument):
-        return guess, batch
-    return _open_slowly(request, guess, batch, None, fixed=fixed)
+        batch = guess.parse(request).invocation
+        if guess.shown_by(batch.invocations[0]):
+            return guess, batch
+    except (DecodeError, TypeError, IndexError):  # IndexError: there is no message in it
+        pass
+    return _open_slowly(request, guess, fixed=fixed)
 
 
-def _open_slowly(
-    request: bytes, guess: AnyWire, batch: Batch | None, error: Exception | None, *, fixed: bool
-) -> tuple[AnyWire, Batch]:
+def _open_slowly(request: bytes, guess: AnyWire, *, fixed: bool) -> tuple[AnyWire, Batch]:
     _check_bytes(request)
     version = decided_version(request)
     wire = wire_of(version or "v2")
-    if fixed:
-        if version is not None and wire is not guess:
-            other = "v3" if version == "v2" else "v2"
-            msg = f"the request is one of {version}, but the handler was made with wire={other!r}"
-            raise MalformedRequest(msg)
-    elif wire is not guess:
-        guess, error = wire, None
-        try:
-            batch = wire.parse(request)
-        except (DecodeError, TypeError) as failed:
-            batch, error = None, failed
-    if batch is None or not _holds_invocation(request):
+    if fixed and version is not None and wire is not guess:
+        other = "v3" if version == "v2" else "v2"
+        msg = f"the request is one of {version}, but the handler was made with wire={other!r}"
+        raise MalformedRequest(msg)
+    if not _holds_invocation(request):
+        raise _malformed(request, None)
+    chosen = guess if fixed else wire
+    try:
+        return chosen, chosen.parse(request).invocation
+    except DecodeError as error:
         raise _malformed(request, error) from error
-    return guess, batch
 
 
 def _holds_invocation(request: bytes) -> bool:

@@ -13,7 +13,7 @@ from statefun._primitives import varint
 from statefun.address import split_typename
 from statefun.egress import KAFKA_RECORD, KINESIS_RECORD
 from statefun.errors import SendError
-from statefun.protocol import Mark
+from statefun.protocol import ANY, Mark
 from statefun.types import Type
 
 __all__ = ["EncodedReply", "named"]
@@ -41,6 +41,8 @@ class EncodedReply:
     __slots__ = ("_delayed", "_egress", "_messages", "_mutations")
 
     speaks_cancellation: ClassVar[bool]
+    any_is_bare: ClassVar[bool]
+    """Whether a stored Any is kept as it is (v2), and not under its own typename once more (v3)."""
     record_namespace: ClassVar[str]
     """The package under which the runtime knows Kafka and Kinesis records."""
     _targets: ClassVar[dict[str, bytes]]
@@ -59,10 +61,6 @@ class EncodedReply:
     @staticmethod
     def value_prefix(typename: str) -> bytes:
         """Encode what stands before the length of a value."""
-        raise NotImplementedError
-
-    def state_value(self, typename: str, data: bytes) -> bytes:
-        """Encode a stored value."""
         raise NotImplementedError
 
     # --- effects ---
@@ -142,10 +140,22 @@ class EncodedReply:
 
     def write_state(self, name: str, typename: str, data: bytes) -> None:
         """Append a MODIFY (field 1)."""
-        value = self.state_value(typename, data)
-        head = _states.get(name) or _keep(_states, name, b"\x08\x01" + named(b"\x12", name) + b"\x1a")
-        size = varint(len(value))
-        self._mutations.append(b"\x0a%b%b%b%b" % (varint(len(head) + len(size) + len(value)), head, size, value))
+        head = _states.get(name) or _keep(_states, name, b"\x08\x01" + named(b"\x12", name))
+        size = len(data)
+        if typename == ANY and self.any_is_bare:
+            value, total = b"", size
+        else:
+            value = self._values.get(typename) or self._value(typename)
+            total = len(value) + size + (1 if size < _ONE_BYTE else len(varint(size)))
+        if total < _ONE_BYTE - 2 and size and value:
+            outer = len(head) + total + 2
+            if outer < _ONE_BYTE:
+                self._mutations.append(b"\x0a%c%b\x1a%c%b%c%b" % (outer, head, total, value, size, data))
+                return
+        # without a payload, its tag goes, too
+        body = (value + varint(size) + data if value else data) if size else value[:-1]
+        tail = b"\x1a" + varint(len(body)) + body if body else b""
+        self._mutations.append(b"\x0a%b%b%b" % (varint(len(head) + len(tail)), head, tail))
 
     def delete_state(self, name: str) -> None:
         """Append a DELETE (field 1), which is 0 and therefore not on the wire."""

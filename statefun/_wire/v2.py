@@ -7,11 +7,11 @@ serialized Any; every state of module.yaml is in every request, and one without 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from google.protobuf.message import DecodeError
 
-from statefun._primitives import varint
 from statefun._proto.wire_v2_pb2 import ToFunction, Value
 from statefun._wire.reply import EncodedReply, named
 from statefun.address import Address
@@ -25,6 +25,7 @@ class Reply(EncodedReply):
     """A reply of v2."""
 
     speaks_cancellation = False
+    any_is_bare = True
     record_namespace = "org.apache.flink.statefun.flink.io"
 
     _targets: ClassVar[dict[str, bytes]] = {}
@@ -37,13 +38,6 @@ class Reply(EncodedReply):
         """Encode what stands before the length of a value: Any{type_url, value}."""
         return named(b"\x0a", typename) + b"\x12"
 
-    def state_value(self, typename: str, data: bytes) -> bytes:
-        """Encode what is stored: an Any, which is not packed once more when it is one."""
-        if typename == ANY:
-            return data
-        value = self._values.get(typename) or self._value(typename)
-        return value + varint(len(data)) + data if data else value[:-1]
-
 
 class Wire:
     """What is v2's own (protocol.Wire)."""
@@ -51,19 +45,11 @@ class Wire:
     __slots__ = ()
     registers_states = False
 
-    @staticmethod
-    def parse(request: bytes) -> ToFunction.InvocationBatchRequest:
-        """Parse a request. Raises DecodeError, TypeError."""
-        return ToFunction.FromString(request).invocation
-
-    @staticmethod
-    def shown_by(argument: Any, /) -> bool:
-        """Tell whether an argument that was parsed as v2 shows that it is one."""
-        return bool(argument.value)  # field 2 is read from a length-delimited field only
-
-    def reply(self) -> Reply:
-        """Return an empty reply."""
-        return Reply()
+    parse = staticmethod(ToFunction.FromString)
+    """Parses a request. Raises DecodeError, TypeError."""
+    shown_by = attrgetter("argument.value")
+    """Tells whether an invocation, parsed as v2, shows that it is one: only a length-delimited field 2 is a value."""
+    reply = Reply
 
     def stored(self, entry: Any, as_any: bool, /) -> Stored | None:  # noqa: FBT001 -- positional for speed
         """Return what an entry holds; no bytes are no value. Raises UndecodableState for bytes that are no Any."""

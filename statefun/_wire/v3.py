@@ -7,9 +7,9 @@ one without a value has no `state_value`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
-from statefun._primitives import varint
 from statefun._proto.wire_v3_pb2 import FromFunction, ToFunction
 from statefun._wire.reply import EncodedReply, named
 from statefun.address import Address
@@ -22,6 +22,7 @@ class Reply(EncodedReply):
     """A reply of v3."""
 
     speaks_cancellation = True
+    any_is_bare = False
     record_namespace = "io.statefun.sdk.egress"
 
     _targets: ClassVar[dict[str, bytes]] = {}
@@ -34,11 +35,6 @@ class Reply(EncodedReply):
         """Encode what stands before the length of a value: TypedValue{typename, has_value, value}."""
         return named(b"\x0a", typename) + b"\x10\x01\x1a"
 
-    def state_value(self, typename: str, data: bytes) -> bytes:
-        """Encode what is stored: a TypedValue."""
-        value = self._values.get(typename) or self._value(typename)
-        return value + varint(len(data)) + data if data else value[:-1]
-
 
 class Wire:
     """What is v3's own (protocol.Wire)."""
@@ -46,19 +42,11 @@ class Wire:
     __slots__ = ()
     registers_states = True
 
-    @staticmethod
-    def parse(request: bytes) -> ToFunction.InvocationBatchRequest:
-        """Parse a request. Raises DecodeError, TypeError."""
-        return ToFunction.FromString(request).invocation
-
-    @staticmethod
-    def shown_by(argument: Any, /) -> bool:
-        """Tell whether an argument that was parsed as v3 shows that it is one."""
-        return bool(argument.has_value)  # field 2 is read from a varint only
-
-    def reply(self) -> Reply:
-        """Return an empty reply."""
-        return Reply()
+    parse = staticmethod(ToFunction.FromString)
+    """Parses a request. Raises DecodeError, TypeError."""
+    shown_by = attrgetter("argument.has_value")
+    """Tells whether an invocation that was parsed as v3 shows that it is one: field 2 is read from a varint only."""
+    reply = Reply
 
     def stored(self, entry: Any, as_any: bool, /) -> Stored | None:  # noqa: ARG002, FBT001 -- an Any is a typename of its own here
         """Return what an entry holds; without `has_value` it holds nothing."""
