@@ -12,7 +12,6 @@ missing one takes its default.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import datetime as dt
 import enum
 import json
@@ -42,7 +41,7 @@ def kind_of(cls: object) -> typing.Literal["struct", "model", "dataclass", ""]:
     if hasattr(cls, "__pydantic_validator__") and hasattr(cls, "model_validate_json"):
         return "model"
     # a State is a dataclass, too, but stored field by field
-    return "dataclass" if dataclasses.is_dataclass(cls) and not hasattr(cls, "__statefun_state__") else ""
+    return "dataclass" if hasattr(cls, "__dataclass_fields__") and not hasattr(cls, "__statefun_state__") else ""
 
 
 def codec(hint: Any) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
@@ -285,19 +284,20 @@ def _step(convert: Convert, value: Any, path: str) -> Any:
 
 
 def _dataclass(tp: type[Any], where: str, seen: dict[Any, list[Convert]]) -> tuple[Convert, Convert]:
+    import dataclasses  # noqa: PLC0415 -- 10 ms that `import statefun` must not cost; who has one has paid
+
     if tp in seen:  # it holds itself: looked up when it is used
         done = seen[tp]
         return (lambda value: done[0](value)), (lambda value: done[1](value))  # noqa: PLW0108 -- `done` is filled later
     seen[tp] = []
     hints = _hints.class_hints(tp)
+    missing = dataclasses.MISSING
     fields = [
         (field, *_compile(hints[field.name], f"{where}.{field.name}", seen))
         for field in dataclasses.fields(tp)
         if field.init
     ]
-    required = [
-        f.name for f, _, _ in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    ]
+    required = [f.name for f, _, _ in fields if f.default is missing and f.default_factory is missing]
 
     def to_json(value: Any) -> dict[str, Any]:
         if not isinstance(value, tp):

@@ -27,15 +27,15 @@ __all__ = [
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # protobuf wire types
 _SMALL = 0x80
-_SHORT = tuple(bytes([n]) for n in range(_SMALL)) + tuple(
-    bytes([n & 0x7F | 0x80, n >> 7]) for n in range(_SMALL, _SMALL * _SMALL)
-)
+_SHORT = tuple(bytes([n]) for n in range(_SMALL))
 
 
 def varint(number: int) -> bytes:
-    """Encode a non-negative number as protobuf does; up to 16,383 from a table."""
-    if number < 16_384:
+    """Encode a non-negative number as protobuf does."""
+    if number < _SMALL:
         return _SHORT[number]
+    if number < _SMALL * _SMALL:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     out = bytearray()
     while number >= _SMALL:
         out.append(number & 0x7F | 0x80)

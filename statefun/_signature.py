@@ -10,10 +10,10 @@ import functools
 import inspect
 import sys
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 from statefun import _hints
 from statefun._dispatch import Accepts, accepted
@@ -21,7 +21,7 @@ from statefun.context import Context
 from statefun.errors import BindError, StateError
 from statefun.state import State, ValueSpec, specs_of
 
-__all__ = ["Signature", "describe", "is_awaitable", "read_signature"]
+__all__ = ["Signature", "describe", "read_signature"]
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _STARS: dict[object, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
@@ -219,11 +219,6 @@ def is_async(fn: Any) -> bool:
         return known
     call: object = getattr(fn, "__call__", None)  # noqa: B004 -- an object's own, not whether there is one
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(call)
-
-
-def is_awaitable(result: object) -> TypeGuard[Awaitable[object]]:
-    """Tell whether a function gave back something to be awaited."""
-    return inspect.isawaitable(result)
 
 
 def _class_of(hint: Any) -> Any:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Generic, overload
+from typing import TYPE_CHECKING, Any, Generic, overload
 
-from typing_extensions import Never, TypeVar
-
-from statefun import _hints
+from statefun import _hints, _variables
 from statefun._cells import check_name
+from statefun._variables import TypeVar
 from statefun.errors import SendError, StateError
 from statefun.protocol import ANY
 from statefun.types import Storable, Type, storable
+
+if TYPE_CHECKING:
+    from typing_extensions import Never
 
 __all__ = ["ValueSpec"]
 
@@ -88,6 +90,12 @@ class ValueSpec(Generic[T, D]):
         """Makes what an absent value reads as; None: it reads as None."""
         self.expire_after_write = expire_after_write
         self.expire_after_call = expire_after_call
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, parameters: Any) -> Any:
+            """Fill in what `ValueSpec[int]` leaves out."""
+            return super().__class_getitem__(_variables.pad(parameters, None))
 
     def __repr__(self) -> str:
         return f"ValueSpec({self.name!r}, {_hints.show(self.type.cls)})"

@@ -13,7 +13,6 @@ from typing import Any
 
 from statefun._cells import Declared
 from statefun._dispatch import undecodable
-from statefun._signature import describe, is_awaitable
 from statefun._surroundings import ENDED, Surroundings
 from statefun._type import short
 from statefun.context import Context
@@ -77,7 +76,7 @@ class Turn(Surroundings):
                 context._around, context._invocation = self, invocation  # noqa: SLF001 -- its own, but for speed
                 try:
                     result = fn(context, message)
-                    if result is not None and is_awaitable(result):
+                    if result is not None and isinstance(result, Awaitable):
                         yield result
                 finally:
                     context._around = ENDED  # noqa: SLF001 -- a method costs what a whole check costs elsewhere
@@ -96,6 +95,8 @@ class Turn(Surroundings):
 
     def refuse_awaitable(self, result: Awaitable[object]) -> BindError:
         """Say that a plain function under a plain handler gave back something to be awaited."""
+        from statefun._signature import describe  # noqa: PLC0415 -- imported when the function was bound
+
         if isinstance(result, Coroutine):
             result.close()  # or Python warns that it was never awaited
         problem = "it gave back an awaitable, and RequestReplyHandler would never await it"

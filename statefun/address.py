@@ -5,7 +5,7 @@ Here: the only place that takes "<namespace>/<name>" apart. What a function acce
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from statefun._hints import has_utf8
 from statefun.errors import DeclarationError
@@ -13,8 +13,7 @@ from statefun.errors import DeclarationError
 __all__ = ["Address", "split_typename"]
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where a message comes from or goes to: the function's name and the identity of one instance of it.
 
     The runtime's `Address` (fields namespace, type and id). An identity may be empty when it comes from a runtime: a

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
-from typing_extensions import ParamSpec, TypeVar
 
 from statefun import _hints
 from statefun._surroundings import Surroundings
+from statefun._variables import TypeVar
 from statefun.address import Address
 from statefun.egress import KAFKA_RECORD, Egress, KafkaEgress, MessageEgress
 from statefun.errors import SendError, StateError, UnsendableError, with_help

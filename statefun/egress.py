@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol
 
 from google.protobuf.message import Message
-from typing_extensions import ParamSpec, TypeVar
 
 from statefun import _hints
 from statefun._primitives import varint
 from statefun._proto.egress_pb2 import KafkaProducerRecord, KinesisEgressRecord
+from statefun._variables import TypeVar
 from statefun.address import split_typename
 from statefun.errors import DeclarationError, SendError, UnsendableError, with_help
 from statefun.types import NUMBERS, STRING, Record, Sendable, Type, for_value, type_of, unsendable
@@ -111,7 +111,9 @@ class TypedEgress(Generic[X_contra]):
             return {}
         members = list(_hints.members(arguments[0], self._scope, Type))
         found = {
-            m.cls: m.extra or type_of(m.cls) for m in members if m.cls is not Any and not isinstance(m.cls, TypeVar)
+            m.cls: m.extra or type_of(m.cls)
+            for m in members
+            if m.cls is not Any and not isinstance(m.cls, typing.TypeVar)
         }
         return {cls: known for cls, known in found.items() if known is not None}
 
@@ -152,7 +154,7 @@ def _evaluated(hint: Any) -> list[_hints.Member]:
 
 def _check_member(egress: type[TypedEgress[Any]], member: _hints.Member) -> None:
     cls = member.cls
-    if isinstance(cls, TypeVar) or cls is Any or cls is Message:
+    if isinstance(cls, typing.TypeVar) or cls is Any or cls is Message:
         return
     where = f"{egress.__name__}[{_hints.show(cls)}]"
     if cls in NUMBERS and not egress._numbers:

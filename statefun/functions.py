@@ -9,13 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Generic, cast
-
-from typing_extensions import TypeVar
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from statefun import _hints
-from statefun._signature import describe, read_signature
 from statefun._type import Type, short
+from statefun._variables import TypeVar
 from statefun.address import split_typename
 from statefun.context import Context
 from statefun.errors import BindError, DeclarationError, UnknownFunction
@@ -29,7 +27,7 @@ M = TypeVar("M", bound=Sendable)
 M_contra = TypeVar("M_contra", bound=Sendable, contravariant=True)
 S = TypeVar("S", bound=State)
 S_contra = TypeVar("S_contra", bound=State, contravariant=True, default=Any)
-R = TypeVar("R", bound="Awaitable[None] | None")  # def, or async def
+R = TypeVar("R", bound=Awaitable[None] | None)  # def, or async def
 R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
@@ -47,6 +45,8 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
     def __init__(
         self, typename: str, fn: Callable[..., Any], states: Sequence[ValueSpec[Any, Any]], scope: _hints.Scope
     ) -> None:
+        from statefun._signature import describe, read_signature  # noqa: PLC0415 -- inspect costs 10 ms; who binds pays
+
         try:
             super().__init__(typename)
         except (DeclarationError, AttributeError, TypeError) as error:
@@ -84,6 +84,16 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
     def declares_state(self) -> bool:
         """Whether it declares any state; if not, it may name states freely, as in 2.x."""
         return bool(self.all_specs)
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, parameters: Any) -> Any:
+            """Fill in what `StatefulFunction[Login]` leaves out."""
+            from statefun import _variables  # noqa: PLC0415 -- a checker sees no use of it in this block
+
+            return super().__class_getitem__(
+                _variables.pad(parameters, Any, Any) if cls is StatefulFunction else parameters
+            )
 
     def __call__(self, context: Context[S_contra], message: M_contra, /) -> R_co:
         """Call the function itself: what a unit test does."""
@@ -127,6 +137,8 @@ class StatefulFunctions:
         states: Sequence[ValueSpec[Any, Any]],
         scope: _hints.Scope,
     ) -> StatefulFunction[M, S, R]:
+        from statefun._signature import describe  # noqa: PLC0415 -- as above
+
         # with its parameters in a subscript it would be told twice what it reads from fn
         handle = cast("StatefulFunction[M, S, R]", StatefulFunction(typename, fn, states, scope))
         key = handle.namespace, handle.type

@@ -9,7 +9,6 @@ import contextvars
 from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING
 
-from statefun._signature import describe
 from statefun._turn import Turn
 from statefun._wire import AnyWire, Version, encode_missing, open_request, wire_of
 from statefun.errors import BindError, ConfigError
@@ -74,6 +73,8 @@ class RequestReplyHandler(_Handler):
     def _refuse_async(self) -> None:
         for function in self._functions:
             if function.is_async:
+                from statefun._signature import describe  # noqa: PLC0415 -- imported when the function was bound
+
                 problem = "it is async, and RequestReplyHandler would never await it"
                 help = "serve it with AsyncRequestReplyHandler"
                 raise BindError(function.typename, describe(function), problem, help)

@@ -10,8 +10,7 @@ and request-reply.proto of 3.x), so that a parsed request satisfies them as it i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from statefun._type import Type
@@ -192,15 +191,13 @@ class Wire(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class MissingStates:
+class MissingStates(NamedTuple):
     """The runtime has to register these states and send the batch again (v3: `IncompleteInvocationContext`)."""
 
     states: tuple[MissingStateSpec, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MissingStateSpec:
+class MissingStateSpec(NamedTuple):
     """A state to register (v3: `PersistedValueSpec`); None as milliseconds is no expiration."""
 
     name: str

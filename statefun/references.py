@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
-from typing_extensions import TypeVar
 
 from statefun import _hints
 from statefun._dispatch import Accepts, accepted
+from statefun._variables import TypeVar
 from statefun.address import split_typename
 from statefun.errors import DeclarationError, SendError, with_help
 from statefun.types import Sendable, Type
@@ -25,8 +24,7 @@ __all__ = ["Envelope", "FunctionRef", "Target"]
 M_contra = TypeVar("M_contra", bound=Sendable, contravariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A message on its way: to whom, and its bytes."""
 
     target: str
@@ -99,7 +97,7 @@ class FunctionRef(Generic[M_contra]):
 
         def __class_getitem__(cls, hint: Any) -> Any:
             """Refuse `FunctionRef[X | None]` on the line where it is written."""
-            if cls is FunctionRef and not isinstance(hint, TypeVar):
+            if cls is FunctionRef and not isinstance(hint, typing.TypeVar):
                 _table(hint, _hints.Scope({}, {}), lenient=True)
             return super().__class_getitem__(hint)
 
@@ -120,7 +118,7 @@ class FunctionRef(Generic[M_contra]):
         """What it accepts: typename -> class. Where nothing is known of it, everything."""
         if self._accepts is None:
             arguments = typing.get_args(getattr(self, "__orig_class__", None))
-            known = arguments and not isinstance(arguments[0], TypeVar)
+            known = arguments and not isinstance(arguments[0], typing.TypeVar)
             self._accepts = _table(arguments[0] if known else None, self._scope, lenient=False)
         return self._accepts
 

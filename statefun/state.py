@@ -6,24 +6,21 @@ during a batch is in `_cells`.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import inspect
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, cast, overload
-
-from typing_extensions import Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from statefun import _hints
 from statefun._cells import Cell, Cells
 from statefun._specs import ValueSpec
 from statefun._type import decoder, short
+from statefun._variables import TypeVar, dataclass_transform
 from statefun.errors import StateError, UndecodableState, reason
 from statefun.types import Sendable, Storable, Type, for_value, pack, storable
 
 if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyPb
+    from typing_extensions import Self
 
 __all__ = ["State", "StateHandle", "ValueSpec", "value"]
 
@@ -35,7 +32,7 @@ S = TypeVar("S", bound="State")
 
 # --- the State class ---
 
-_OPTIONS = "statefun"
+_MISSING = object()
 
 
 @overload
@@ -60,23 +57,24 @@ def value(
 ) -> T: ...  # fmt: skip
 def value(
     *,
-    default: Any = dataclasses.MISSING,
-    default_factory: Any = dataclasses.MISSING,
+    default: Any = _MISSING,
+    default_factory: Any = _MISSING,
     type: Type[Any] | None = None,
     name: str | None = None,
     expire_after_write: timedelta | None = None,
     expire_after_call: timedelta | None = None,
 ) -> Any:
     """Give a field of a State options: a default factory, its Type, the name it is stored under, an expiration."""
+    from statefun._state_class import field  # noqa: PLC0415 -- dataclasses costs 10 ms; who declares a State pays
+
     options = {
         "name": name,
         "type": type,
         "expire_after_write": expire_after_write,
         "expire_after_call": expire_after_call,
     }
-    if default_factory is not dataclasses.MISSING:
-        return dataclasses.field(default_factory=default_factory, metadata={_OPTIONS: options})
-    return dataclasses.field(default=default, metadata={_OPTIONS: options})
+    given = {"default": default, "default_factory": default_factory}
+    return field({name: found for name, found in given.items() if found is not _MISSING}, options)
 
 
 class _Fields:
@@ -120,19 +118,18 @@ class State:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        _check_defaults(cls)
-        _inherit_defaults(cls)
-        dataclasses.dataclass(kw_only=True)(cls)
-        names = tuple(field.name for field in _dataclass_fields(cls))
-        for name in names:
-            _check_field_name(cls, name)
+        from statefun._state_class import make  # noqa: PLC0415 -- dataclasses costs 10 ms; who declares a State pays
+
+        names = make(cls)
         scope = _hints.caller_scope(1)
         local = {} if scope.localns is scope.globalns else dict(scope.localns)
         cls.__statefun_state__ = _Fields(names, _hints.Scope(scope.globalns, local))
         for index, name in enumerate(names):
             setattr(cls, name, _accessor(index))
-        with contextlib.suppress(NameError):  # a forward reference: declared when the function is bound
+        try:  # noqa: SIM105 -- contextlib costs 3 ms at an import
             specs_of(cls)
+        except NameError:
+            pass  # a forward reference: declared when the function is bound
 
     if not TYPE_CHECKING:  # to a type checker, an undeclared value is an error
 
@@ -192,14 +189,11 @@ def specs_of(cls: type[State]) -> tuple[ValueSpec[Any, Any], ...]:
     """
     fields = cls.__statefun_state__
     if fields.pending:
-        specs = tuple(_spec_of(cls, f, _hints.evaluate(f.type, fields.scope)) for f in _dataclass_fields(cls))
-        fields.by_name = {spec.name: index for index, spec in enumerate(specs)}
-        if len(fields.by_name) < len(specs):
-            names = [spec.name for spec in specs]
-            twice = next(name for name in names if names.count(name) > 1)
-            msg = f"{cls.__qualname__} declares the state {twice!r} twice"
-            raise StateError(msg)
-        fields.specs, fields.pending = specs, False
+        from statefun._state_class import read_specs  # noqa: PLC0415 -- as above
+
+        fields.specs = read_specs(cls, fields.scope)
+        fields.by_name = {spec.name: index for index, spec in enumerate(fields.specs)}
+        fields.pending = False
     return fields.specs
 
 
@@ -224,102 +218,6 @@ def cells_of(state: State) -> Cells:
 def _undeclared(cls: type[State], name: str) -> str:
     declared = ", ".join(cls.__statefun_state__.names) or "nothing"
     return f"{cls.__qualname__} declares no state {name!r} (it declares {declared})"
-
-
-def _dataclass_fields(cls: type[State]) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(cast("Any", cls))  # a checker knows a State for a dataclass only below its base
-
-
-def _check_field_name(cls: type[State], name: str) -> None:
-    if name.startswith("_"):
-        plain = name.strip("_") or "value"
-        write = f"{plain}: ... = value(name={name!r}, ...)"
-        msg = f"{cls.__qualname__}.{name}: the name of a value does not start with '_'; write '{write}'"
-        raise StateError(msg)
-
-
-def _check_defaults(cls: type[State]) -> None:
-    """Refuse a default that can change in place: every address would see the change."""
-    annotated = inspect.get_annotations(cls)
-    for name, given in vars(cls).items():
-        default: object = cast("Any", given).default if isinstance(given, dataclasses.Field) else given
-        if name in annotated and not _is_hashable(default):
-            factory = default.__class__.__name__
-            msg = (
-                f"{cls.__qualname__}.{name}: this default would be shared by every address; "
-                f"write 'value(default_factory={factory})'"
-            )
-            raise StateError(msg)
-
-
-def _is_hashable(value: object) -> bool:
-    """Tell whether a value can be hashed, which what changes in place cannot be."""
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _inherit_defaults(cls: type[State]) -> None:
-    """Keep the default of a field that a subclass annotates anew: it is no class attribute any more."""
-    inherited: dict[str, dataclasses.Field[Any]] = {}
-    for base in reversed(cls.__mro__[1:]):
-        inherited |= vars(base).get("__dataclass_fields__", {})
-    for name in inspect.get_annotations(cls):
-        if name in inherited and name not in vars(cls):
-            old = inherited[name]
-            new: Any = dataclasses.field(metadata=old.metadata)
-            new.default, new.default_factory = old.default, old.default_factory
-            setattr(cls, name, new)
-
-
-def _spec_of(cls: type[State], field: dataclasses.Field[Any], hint: Any) -> ValueSpec[Any, Any]:
-    where = f"{cls.__qualname__}.{field.name}"
-    options: dict[str, Any] = dict(field.metadata.get(_OPTIONS, {}))
-    name: str = options.pop("name", None) or field.name
-    plain, optional, annotated = _hints.without_none(hint, Type)
-    named: Type[Any] | None = options.pop("type", None) or annotated
-    if named is not None and named.cls is not plain:
-        msg = f"{where}: {named.typename} is a type of {_hints.show(named.cls)}, not of {_hints.show(plain)}"
-        raise StateError(msg)
-    stored: Any = named or plain
-    if optional:
-        has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-        if has_default and field.default is not None:
-            write = f"{field.name}: {_hints.show(plain)} | None = None"
-            msg = (
-                f"{where}: a value that may be None starts as None; write '{write}', "
-                "or drop '| None' and keep the default"
-            )
-            raise StateError(msg)
-        return ValueSpec(name, stored, **options)
-    spec = ValueSpec(name, stored, default=_default_of(field, where, plain), **options)
-    return _with_checked_default(spec, field, where)
-
-
-def _default_of(field: dataclasses.Field[Any], where: str, plain: Any) -> Callable[[], Any]:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory
-    if field.default is not dataclasses.MISSING:
-        default = field.default
-        return lambda: default
-    msg = (
-        f"{where}: what is its value before the first write? Write '{field.name}: {_hints.show(plain)} | None = None' "
-        "or give a default"
-    )
-    raise StateError(msg)
-
-
-def _with_checked_default(spec: ValueSpec[Any, Any], field: dataclasses.Field[Any], where: str) -> ValueSpec[Any, Any]:
-    if field.default is not dataclasses.MISSING:
-        try:
-            kept = spec.check(field.default)
-        except StateError as error:
-            msg = f"{where}: its default is wrong: {error}"
-            raise StateError(msg) from None
-        spec.default = lambda: kept
-    return spec
 
 
 # --- by hand ---

@@ -8,7 +8,6 @@ the first deployment of an app. Where a value is sent to is not known here.
 from __future__ import annotations
 
 import enum
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast, overload
 
@@ -283,7 +282,7 @@ def carries_codec(cls: object) -> bool:
     """Tell whether the class itself (no base of it) declares, or has, __statefun_type__."""
     if not _hints.is_class(cls):
         return False
-    return "__statefun_type__" in vars(cls) or "__statefun_type__" in inspect.get_annotations(cls)
+    return "__statefun_type__" in vars(cls) or "__statefun_type__" in _hints.own_annotations(cls)
 
 
 # --- which Type a class has ---

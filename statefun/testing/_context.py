@@ -13,10 +13,10 @@ from datetime import timedelta
 from typing import Any, Generic, NamedTuple, cast, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
-from typing_extensions import TypeVar
 
 from statefun._cells import Cell, Declared
 from statefun._surroundings import Surroundings
+from statefun._variables import TypeVar
 from statefun.address import Address, split_typename
 from statefun.context import Context
 from statefun.egress import TypedEgress
