@@ -92,14 +92,7 @@ class Cell:
         """Decode the value, or take its default, and keep it."""
         spec, stored = self.spec, self.value
         if stored is not None:
-            type, (typename, data) = spec.type, stored
-            if typename != type.typename:
-                self.value = _decoded(spec, typename, data)
-            else:  # what _decoded does, without the call
-                try:
-                    self.value = type.decode(data)
-                except Exception as error:
-                    raise _undecodable(spec.name, typename, error) from error
+            self.value = _decoded(spec, *stored)
         elif spec.default is not None:
             self.value = spec.default()
             # looking at a default writes nothing: what it encodes to is remembered, to see whether it was changed
@@ -242,6 +235,20 @@ class Cells:
             source = self._source
             cell = self.opened[index] = Cell(spec, None if source is None else source.load(index, spec))
         return cell
+
+    def look(self, index: int) -> Any:
+        """Return a declared value that was not looked at yet: `open` and `load`, without the calls."""
+        spec, source = self._specs[index], self._source
+        stored = None if source is None else source.load(index, spec)
+        cell = self.opened[index] = Cell(spec, stored)
+        if stored is None or stored[0] != spec.type.typename:
+            return cell.load()
+        try:
+            value = cell.value = spec.type.decode(stored[1])
+        except Exception as error:
+            raise _undecodable(spec.name, stored[0], error) from error
+        cell.live = True
+        return value
 
     def named(self, name: str) -> Cell | None:
         """Return the cell of a declared value by its name; None if there is none of this name."""

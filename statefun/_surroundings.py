@@ -84,10 +84,10 @@ class Surroundings:
         """The stored values, as the class that the function declares."""
         found = self.made_state
         if found is None:
-            function = self.function
-            if self._cells is None:
-                self._cells = Cells(function.all_specs, function.by_name, self)
-            found = self.made_state = bound_to(function.state_class, self._cells)
+            function, cells = self.function, self._cells
+            if cells is None:
+                cells = self._cells = Cells(function.all_specs, function.by_name, self)
+            found = self.made_state = bound_to(function.state_class, cells)
         return found
 
     def load(self, index: int, spec: Declared, /) -> Stored | None:

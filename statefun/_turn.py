@@ -18,7 +18,7 @@ from statefun._type import short
 from statefun.context import Context
 from statefun.errors import BindError, MissingState, UndecodableState, with_help
 from statefun.functions import StatefulFunction
-from statefun.protocol import ANY, Batch, MissingStates, MissingStateSpec, StateEntry, Stored, Wire
+from statefun.protocol import ANY, Batch, Invocation, MissingStates, MissingStateSpec, StateEntry, Stored, Wire
 
 __all__ = ["Turn"]
 
@@ -30,13 +30,16 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Turn(Surroundings):
     """The work on one batch, and what its invocations share."""
 
-    __slots__ = ("_order", "_states", "bound", "missing")
+    __slots__ = ("_invocations", "_order", "_states", "bound", "missing")
 
-    def __init__(self, function: StatefulFunction[Any, Any, Any], wire: Wire, batch: Batch) -> None:
+    def __init__(
+        self, function: StatefulFunction[Any, Any, Any], wire: Wire, batch: Batch, invocations: Sequence[Invocation]
+    ) -> None:
         # as in Surroundings.__init__, which is not called: a call more for every request
         self.function = self.bound = function
         self.wire = wire
         self.batch = batch
+        self._invocations = invocations
         self.reply = wire.reply()
         self.tokens = self._cells = self.made_state = self._address = None
         self._states: Sequence[StateEntry] = batch.state
@@ -62,7 +65,7 @@ class Turn(Surroundings):
         fn, decoder_of = function.fn, function.decoders.get
         position = 0
         try:
-            for invocation in self.batch.invocations:
+            for invocation in self._invocations:
                 argument = invocation.argument
                 decode = decoder_of(argument.typename)
                 if decode is None:
@@ -110,7 +113,7 @@ class Turn(Surroundings):
             error.add_note(f"statefun: {self.address}, {self._describe(position)}")
 
     def _describe(self, position: int) -> str:
-        invocations = self.batch.invocations
+        invocations = self._invocations
         if position >= len(invocations):
             return "the settling of its state"
         typename = short(invocations[position].argument.typename) or "a message without a type"

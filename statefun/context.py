@@ -140,10 +140,10 @@ class Context(Generic[S_co]):
     # --- messages ---
 
     @overload
-    def send(self, typename: str, id: str, message: AnyPb, /) -> None: ...
+    def send(self, typename: str, id: str, message: AnyPb) -> None: ...
     @overload
     def send(self, target: Receiver[P], /, *args: P.args, **kwargs: P.kwargs) -> None: ...
-    def send(self, target: Any, message: Any = _NOTHING, /, *more: Any, **options: Any) -> None:
+    def send(self, target: Any = _NOTHING, message: Any = _NOTHING, /, *more: Any, **options: Any) -> None:  # type: ignore[misc]  # pyright: ignore[reportInconsistentOverload]  # faster than *args, and takes every keyword
         """Send a message: send(greeter.at("bob"), GreetRequest()), or send("example/greeter", "bob", any).
 
         Raises SendError.
@@ -155,7 +155,9 @@ class Context(Generic[S_co]):
                 self._around.reply.send(function.typename, target.id, found.typename, found.encode(message), found)
                 return
         arguments = () if message is _NOTHING else (message, *more)
-        if isinstance(target, str):
+        if target is _NOTHING:
+            envelope = _by_name(**options)
+        elif isinstance(target, str):
             envelope = _by_name(target, *arguments, **options)
         else:
             envelope = _receiver(target, "envelope")(*arguments, **options)
@@ -172,19 +174,23 @@ class Context(Generic[S_co]):
 
     @overload
     def send_after(
-        self, delay: timedelta, typename: str, id: str, message: AnyPb, /, *, token: str | None = None
+        self, delay: timedelta, typename: str, id: str, message: AnyPb, *, token: str | None = None
     ) -> None: ...
     @overload
     def send_after(
         self, delay: timedelta, target: DelayedReceiver[P], /, *args: P.args, **kwargs: P.kwargs
     ) -> None: ...
-    def send_after(self, delay: timedelta, target: Any, /, *args: Any, **kwargs: Any) -> None:
+    def send_after(self, delay: Any = _NOTHING, target: Any = _NOTHING, /, *args: Any, **kwargs: Any) -> None:  # type: ignore[misc]  # pyright: ignore[reportInconsistentOverload]  # faster than *args, and takes every keyword
         """Send a message after a delay, in whole milliseconds of the runtime's clock; with a token it can be cancelled.
 
         Tokens exist from 3.0 on, and work from 3.2 on: 3.1 drops the token, 3.0 fails the job at the cancellation. A
         token belongs to the identity of the sender, whatever its type. Raises SendError.
         """
-        if isinstance(target, str):
+        if delay is _NOTHING:
+            delay = kwargs.pop("delay", None)
+        if target is _NOTHING:
+            envelope = _by_name_later(**kwargs)
+        elif isinstance(target, str):
             envelope = _by_name_later(target, *args, **kwargs)
         else:
             envelope = _receiver(target, "delayed_envelope")(*args, **kwargs)
@@ -263,10 +269,10 @@ class Context(Generic[S_co]):
     # --- egress ---
 
     @overload
-    def send_egress(self, typename: str, message: AnyPb, /) -> None: ...
+    def send_egress(self, typename: str, message: AnyPb) -> None: ...
     @overload
     def send_egress(self, egress: Egress[P], /, *args: P.args, **kwargs: P.kwargs) -> None: ...
-    def send_egress(self, egress: Any, /, *args: Any, **kwargs: Any) -> None:
+    def send_egress(self, egress: Any = _NOTHING, /, *args: Any, **kwargs: Any) -> None:  # type: ignore[misc]  # pyright: ignore[reportInconsistentOverload]  # faster than *args, and takes every keyword
         """Send out: send_egress(GREETINGS, Greeting(), key="bob"), or send_egress("example/greets", any).
 
         Raises SendError.
@@ -274,9 +280,9 @@ class Context(Generic[S_co]):
         reply = self._around.reply
         if egress.__class__ is KafkaEgress:
             reply.egress(egress.typename, KAFKA_RECORD, egress.encoded(*args, **kwargs))
-        elif isinstance(egress, str):
-            message = _only_any(*args, **kwargs)
-            reply.egress(egress, message.type_url, message.value)
+        elif egress is _NOTHING or isinstance(egress, str):
+            typename, message = _egress_by_name(*(args if egress is _NOTHING else (egress, *args)), **kwargs)
+            reply.egress(typename, message.type_url, message.value)
         elif egress.__class__ is MessageEgress:
             value = egress.record(*args, **kwargs)
             found = egress.type_for(value)
@@ -315,12 +321,12 @@ def _packed(typename: str, id: str, message: Any, type: Type[Any] | None, token:
     return Envelope(typename, _identity(id), packed, data, found, token)
 
 
-def _by_name(typename: str, id: str, message: Any, /) -> Envelope:
+def _by_name(typename: str, id: str, message: Any) -> Envelope:
     _check_any(message)
     return Envelope(typename, _identity(id), message.type_url, message.value, None)
 
 
-def _by_name_later(typename: str, id: str, message: Any, /, *, token: str | None = None) -> Envelope:
+def _by_name_later(typename: str, id: str, message: Any, *, token: str | None = None) -> Envelope:
     _check_any(message)
     return Envelope(typename, _identity(id), message.type_url, message.value, None, token)
 
@@ -341,9 +347,9 @@ def _identity(id: object) -> str:
     return id
 
 
-def _only_any(message: Any, /) -> Any:
+def _egress_by_name(typename: str, message: Any) -> tuple[str, Any]:
     _check_any(message)
-    return message
+    return typename, message
 
 
 def _check_any(message: object) -> None:

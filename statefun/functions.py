@@ -125,10 +125,10 @@ class StatefulFunctions:
         return decorate
 
     def register(
-        self, typename: str, fn: Callable[[Context[S], M], R], *, states: Sequence[ValueSpec[Any, Any]] = ()
+        self, typename: str, fun: Callable[[Context[S], M], R], *, states: Sequence[ValueSpec[Any, Any]] = ()
     ) -> StatefulFunction[M, S, R]:
         """Bind a function to a name: functions.register("example/greeter", greeter). Raises BindError."""
-        return self._add(typename, fn, states, _hints.caller_scope(1))
+        return self._add(typename, fun, states, _hints.caller_scope(1))
 
     def _add(
         self,

@@ -49,13 +49,13 @@ class _Handler:
     def _open(self, request: bytes) -> Turn:
         if not self._started:
             self._start()
-        wire, batch = open_request(request, self._guess, self._fixed)
+        wire, batch, invocations = open_request(request, self._guess, self._fixed)
         self._guess = wire
         target = batch.target
         function = self._table.get((target.namespace, target.type))
         if function is None:
             function = self._functions.for_type(target.namespace, target.type)
-        return Turn(function, wire, batch)
+        return Turn(function, wire, batch, invocations)
 
 
 class RequestReplyHandler(_Handler):

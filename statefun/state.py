@@ -16,7 +16,7 @@ from statefun._specs import ValueSpec
 from statefun._type import decoder, short
 from statefun._variables import TypeVar, dataclass_transform
 from statefun.errors import StateError, UndecodableState, reason
-from statefun.types import Sendable, Storable, Type, for_value, pack, storable
+from statefun.types import Sendable, Storable, Type, pack, storable
 
 if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyPb
@@ -147,7 +147,7 @@ class State:
         def __getattr__(self, name: str) -> Any:
             raise UndeclaredState(_undeclared(type(self), name))
 
-    def __call__(self, name: str, /) -> StateHandle:
+    def __call__(self, name: str) -> StateHandle:
         """Return the untyped handle of the value stored under this name."""
         cell = self._cells.by_hand(name)
         if cell is None:
@@ -170,7 +170,10 @@ def _accessor(index: int) -> property:
     """Make the attribute of one field. A property costs half of what `__get__` in Python does."""
 
     def get(state: State) -> Any:
-        cell = state._cells.opened[index] or state._cells.open(index)
+        cells = state._cells
+        cell = cells.opened[index]
+        if cell is None:
+            return cells.look(index)
         return cell.value if cell.live else cell.load()
 
     def set_(state: State, value: Any) -> None:
@@ -245,15 +248,15 @@ class StateHandle:
         self._cell.delete()
 
     @overload
-    def unpack(self, type: type[V], /) -> V | None: ...
+    def unpack(self, into_class: type[V]) -> V | None: ...
     @overload
-    def unpack(self, type: Type[U], /) -> U | None: ...
-    def unpack(self, type: Any, /) -> Any:
+    def unpack(self, into_class: Type[U]) -> U | None: ...
+    def unpack(self, into_class: Any) -> Any:
         """Return the value as a class or Type reads it; None if there is none.
 
         Raises UndecodableState for a value of another type, and StateError for what cannot be stored at all.
         """
-        wanted = storable(type, "unpack")
+        wanted = storable(into_class, "unpack")
         stored = self.value
         if stored is None:
             return None
@@ -269,10 +272,9 @@ class StateHandle:
             raise UndecodableState(msg) from error
 
     @overload
-    def pack(self, value: Sendable, /) -> None: ...
+    def pack(self, message: Sendable) -> None: ...
     @overload
-    def pack(self, value: U, /, *, type: Type[U]) -> None: ...
-    def pack(self, value: Any, /, *, type: Type[Any] | None = None) -> None:
+    def pack(self, message: U, *, type: Type[U]) -> None: ...
+    def pack(self, message: Any, *, type: Type[Any] | None = None) -> None:
         """Store a value; its class says how, or `type`. Raises SendError, StateError."""
-        for_value(value, type)
-        self._cell.write_any(pack(value, type))
+        self._cell.write_any(pack(message, type))

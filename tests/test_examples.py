@@ -56,7 +56,7 @@ def test_greeter_answers_standard_input() -> None:
         "-: 83 bytes",
         "  to       example/greeter/bob",
         '  message  GreetRequest(name: "bob")',
-        "reply: 82 bytes",
+        "reply: 84 bytes",
         "  register visits: io.statefun.types/long",
         "  register device: io.statefun.types/string, for 24 h",
     ]

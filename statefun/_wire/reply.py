@@ -153,9 +153,13 @@ class EncodedReply:
                 self._mutations.append(b"\x0a%c%b\x1a%c%b%c%b" % (outer, head, total, value, size, data))
                 return
         # without a payload, its tag goes, too
-        body = (value + varint(size) + data if value else data) if size else value[:-1]
-        tail = b"\x1a" + varint(len(body)) + body if body else b""
-        self._mutations.append(b"\x0a%b%b%b" % (varint(len(head) + len(tail)), head, tail))
+        before = (value + varint(size) if value else b"") if size else value[:-1]
+        if not before and not size:
+            self._mutations.append(b"\x0a" + varint(len(head)) + head)
+            return
+        before = b"\x1a" + varint(len(before) + size) + before
+        before = b"\x0a" + varint(len(head) + len(before) + size) + head + before
+        self._mutations += [before, data] if size >= _JOINED else [before + data]
 
     def delete_state(self, name: str) -> None:
         """Append a DELETE (field 1), which is 0 and therefore not on the wire."""

@@ -74,6 +74,7 @@ def encode_missing(missing: MissingStates) -> bytes:
     incomplete.SetInParent()
     for state in missing.states:
         spec = incomplete.missing_values.add(state_name=state.name, type_typename=state.typename)
+        spec.expiration_spec.SetInParent()  # empty is NONE; the 3.x SDKs write it, too
         if state.expire_after_write_ms is not None:
             spec.expiration_spec.mode = FromFunction.ExpirationSpec.AFTER_WRITE
             spec.expiration_spec.expire_after_millis = state.expire_after_write_ms

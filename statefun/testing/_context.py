@@ -117,11 +117,13 @@ class RecordingContext(Context[S_co]):
             for (typename, record), (value, options) in zip(self._recorded.egressed, self._egressed, strict=True)
         )
 
-    def send_egress(self, egress: Any, /, *args: Any, **kwargs: Any) -> None:
+    def send_egress(self, *args: Any, **kwargs: Any) -> None:
         """Send out, and remember the value and its options."""
-        value = copy.deepcopy(args[0]) if args else None
-        super().send_egress(egress, *args, **kwargs)
-        self._egressed.append((value, kwargs))
+        options = dict(kwargs)
+        options.pop("typename", None)
+        value = copy.deepcopy(args[1] if len(args) > 1 else options.pop("message", None))
+        super().send_egress(*args, **kwargs)
+        self._egressed.append((value, options))
 
     def pack_and_send_egress(self, typename: str, message: Sendable) -> None:
         """Send out by name, and remember the value."""
