@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _NOTHING_TO_DELETE = "a DELETE of a state without a value does nothing: we leave it out"
 _OTHER_ORDER = "2.2.2 writes states in the order of the request, we in the order in which they were first looked at"
-_NO_EXPIRATION = "a state that does not expire has no ExpirationSpec, which reads as NONE; 3.x writes an empty one"
 _SPACES = "the same JSON without spaces"
 
 SAME_IN_EFFECT = {
@@ -42,11 +41,6 @@ SAME_IN_EFFECT = {
     "recorded/v3/undo-absent": _NOTHING_TO_DELETE,
     "recorded/v2/two-states": _OTHER_ORDER,
     "recorded/v3/json": _SPACES,
-    "captured/v3-runtime-3.3.0/01-first-call": _NO_EXPIRATION,
-    "recorded/v3-captured/01-first-call": _NO_EXPIRATION,
-    "recorded/v3/async-handshake": _NO_EXPIRATION,
-    "recorded/v3/handshake-batch-of-three": _NO_EXPIRATION,
-    "recorded/v3/handshake-none": _NO_EXPIRATION,
 }
 """Replies of ours that have other bytes than those of the published SDKs and do the same, and what is other in them."""
 
