@@ -162,6 +162,7 @@ def ty(tree: Tree) -> Found:
             "--output-format=concise",
             "--extra-search-path=../..",
             "--extra-search-path=../protos",
+            "--extra-search-path=../../examples/greeter",
             *tree.files(),
         )
         for line in printed.splitlines():

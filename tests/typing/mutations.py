@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no mutation {', '.join(sorted(unknown))}; there are {', '.join(MUTATIONS)}")
     with tempfile.TemporaryDirectory() as folder:
         tree = check.Tree(Path(folder).resolve())
-        for part in ("statefun", "tests/protos", "tests/typing"):
+        for part in ("statefun", "examples/greeter", "tests/protos", "tests/typing"):
             shutil.copytree(check.ROOT / part, tree.root / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         survivors = [name for name in names if survives(name, tree)]
     print(f"SURVIVED: {', '.join(survivors)}" if survivors else f"{len(names)} mutations, all noticed")
