@@ -89,7 +89,7 @@ class Turn(Surroundings):
         except GeneratorExit:
             raise
         except BaseException as error:
-            if self.missing is None:
+            if self.missing is None or not _may_come_of_missing(error):
                 self._blame(error, position)
                 raise
         finally:
@@ -204,6 +204,14 @@ class _NotRegistered(BaseException):
 
     No Exception: an `except Exception` of the function must not stop it.
     """
+
+
+def _may_come_of_missing(error: BaseException) -> bool:
+    """Tell whether an error may be what a function made of _NotRegistered: itself, an Exception, a group of a TaskGroup.
+
+    A KeyboardInterrupt or a cancellation is not: it has to go on.
+    """
+    return isinstance(error, (Exception, _NotRegistered)) or hasattr(error, "exceptions")
 
 
 def _milliseconds(after: timedelta | None) -> int | None:
