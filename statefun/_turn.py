@@ -89,12 +89,16 @@ class Turn(Surroundings):
         except GeneratorExit:
             raise
         except BaseException as error:
-            if self.missing is None or not _may_come_of_missing(error):
+            if not (self._is_over() and _may_come_of_missing(error)):
                 self._blame(error, position)
                 raise
         finally:
             if self._cells is not None:
                 self._cells.end()
+
+    def _is_over(self) -> bool:
+        """Tell whether a state turned out to be missing, which ends the attempt."""
+        return self.missing is not None
 
     def refuse_awaitable(self, result: Awaitable[object]) -> BindError:
         """Say that a plain function under a plain handler gave back something to be awaited."""
@@ -207,7 +211,7 @@ class _NotRegistered(BaseException):
 
 
 def _may_come_of_missing(error: BaseException) -> bool:
-    """Tell whether an error may be what a function made of _NotRegistered: itself, an Exception, a group of a TaskGroup.
+    """Tell whether an error may be what a function made of _NotRegistered: itself, an Exception, a TaskGroup's group.
 
     A KeyboardInterrupt or a cancellation is not: it has to go on.
     """
