@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -88,6 +89,7 @@ ENVIRONMENTS = {
 }
 
 
+@functools.cache
 def environment(name: str) -> Path:
     """Return the interpreter of an environment; make it if there is none yet. Raises SetupError."""
     wanted = ENVIRONMENTS[name]
@@ -97,8 +99,9 @@ def environment(name: str) -> Path:
     return _made(CACHE / name, digest, lambda home: _make(wanted, python, home))
 
 
+@functools.cache
 def of_this_sdk(ref: str = "") -> Path:
-    """Return an interpreter that has this SDK: the working tree as it is now, or a commit of it.
+    """Return an interpreter that has this SDK: the working tree as it is at the first call, or a commit of it.
 
     The package is copied, not installed, so that no build tool is needed; it is compiled like an installed one.
     """
