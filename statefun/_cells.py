@@ -22,7 +22,7 @@ from statefun.types import ANY_TYPE
 if TYPE_CHECKING:
     from statefun.protocol import Reply
 
-__all__ = ["Cell", "Cells", "Declared", "Source"]
+__all__ = ["Cell", "Cells", "Declared", "check_name"]
 
 
 class Declared(Protocol):
@@ -36,18 +36,6 @@ class Declared(Protocol):
 
     def check(self, value: Any, /) -> Any:
         """Return the value as it is kept; raise StateError where it is of another type."""
-        ...
-
-
-class Source(Protocol):
-    """Where the stored values come from."""
-
-    def load(self, index: int, spec: Declared, /) -> Stored | None:
-        """Return what is stored of a declared value; None if nothing is."""
-        ...
-
-    def load_undeclared(self, name: str, /) -> Stored | None:
-        """Return what is stored under a name that nobody declared; None if nothing is."""
         ...
 
 
@@ -215,31 +203,46 @@ class Cell:
 
 
 class Cells:
-    """The values of one address."""
+    """The values of one address. This one has nothing behind it; what is in a request, `Turn` looks up."""
 
-    __slots__ = ("_by_name", "_handed", "_source", "_specs", "opened")
+    __slots__ = ("_by_name", "_handed", "_specs", "ended", "opened")
 
-    def __init__(self, specs: Sequence[Declared], by_name: Mapping[str, int], source: Source | None) -> None:
-        self.opened: list[Cell | None] = [None] * len(specs)
-        """The values in the order in which they are declared; None: not looked at yet."""
+    opened: list[Cell | None]
+    ended: bool
+
+    def __init__(self, specs: Sequence[Declared], by_name: Mapping[str, int]) -> None:
         self._specs = specs
         self._by_name = by_name
-        self._source = source
         self._handed: dict[str, Cell] | None = None  # those that were asked for by name: a handle may outlive the batch
+        self.opened = [None] * len(specs)
+        """The values in the order in which they are declared; None: not looked at yet."""
+        self.ended = False
+        """Whether the batch is over: what is written now would be lost."""
+
+    def load(self, index: int, spec: Declared, /) -> Stored | None:  # noqa: ARG002 -- nothing is stored
+        """Return what is stored of a declared value; None if nothing is."""
+        return None
+
+    def load_undeclared(self, name: str, /) -> Stored | None:  # noqa: ARG002 -- nothing is stored
+        """Return what is stored under a name that nobody declared; None if nothing is."""
+        return None
 
     def open(self, index: int) -> Cell:
         """Return the cell of a declared value, and keep it."""
         cell = self.opened[index]
         if cell is None:
             spec = self._specs[index]
-            source = self._source
-            cell = self.opened[index] = Cell(spec, None if source is None else source.load(index, spec))
+            if self.ended:
+                raise _ended(spec.name)
+            cell = self.opened[index] = Cell(spec, self.load(index, spec))
         return cell
 
     def look(self, index: int) -> Any:
         """Return a declared value that was not looked at yet: `open` and `load`, without the calls."""
-        spec, source = self._specs[index], self._source
-        stored = None if source is None else source.load(index, spec)
+        spec = self._specs[index]
+        if self.ended:
+            raise _ended(spec.name)
+        stored = self.load(index, spec)
         cell = self.opened[index] = Cell(spec, stored)
         if stored is None or stored[0] != spec.type.typename:
             return cell.load()
@@ -275,8 +278,9 @@ class Cells:
 
     def _undeclared(self, name: str) -> Cell:
         check_name(name)
-        stored = self._source.load_undeclared(name) if self._source is not None else None
-        return Cell(_Undeclared(name), stored)
+        if self.ended:
+            raise _ended(name)
+        return Cell(_Undeclared(name), self.load_undeclared(name))
 
     def settle(self, reply: Reply) -> None:
         """Write down what was changed."""
@@ -288,9 +292,9 @@ class Cells:
                 cell.settle(reply)
 
     def end(self) -> None:
-        """Let every later look raise ContextError: the batch is over, and what is written now would be lost."""
+        """Let every later look raise ContextError."""
+        self.ended = True
         self.opened = [None] * len(self._specs)
-        self._source = _NO_SOURCE
         if self._handed:
             for cell in self._handed.values():
                 cell.end()
@@ -311,18 +315,6 @@ class _Undeclared:
     def check(self, value: Any, /) -> Any:
         return value
 
-
-class _Ended:
-    """The source of the values when the batch is over."""
-
-    def load(self, _index: int, spec: Declared, /) -> Stored | None:
-        raise _ended(spec.name)
-
-    def load_undeclared(self, name: str, /) -> Stored | None:
-        raise _ended(name)
-
-
-_NO_SOURCE = _Ended()
 
 RESERVED = ("batch", "request-state")
 """What the runtime itself keeps for every function: a job with a state named "batch" crash-loops."""

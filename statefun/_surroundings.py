@@ -15,8 +15,7 @@ from statefun.errors import ContextError
 from statefun.state import State, bound_to
 
 if TYPE_CHECKING:
-    from statefun._cells import Declared
-    from statefun.protocol import Batch, Reply, Stored, Wire
+    from statefun.protocol import Batch, Reply, Wire
 
 __all__ = ["ENDED", "Owner", "Surroundings"]
 
@@ -34,13 +33,14 @@ class Owner(Protocol):
         ...
 
 
-class Surroundings:
-    """What the invocations of one batch share. Its state is made when it is first looked at.
+class Surroundings(Cells):
+    """What the invocations of one batch share, its stored values among them.
 
-    A plain class with slots: one is made for every request, and a frozen dataclass costs 2 us more (benchmarks/peers).
+    One plain object, made for every request: a frozen dataclass, or an object for each of its parts, would cost more
+    than what it does (benchmarks/peers).
     """
 
-    __slots__ = ("_address", "_cells", "batch", "function", "made_state", "reply", "tokens", "wire")
+    __slots__ = ("_address", "batch", "function", "made_state", "reply", "tokens", "wire")
 
     function: Owner
     wire: Wire
@@ -50,13 +50,13 @@ class Surroundings:
     made_state: State | None
 
     def __init__(self, function: Owner, wire: Wire, batch: Batch) -> None:
+        super().__init__(function.all_specs, function.by_name)
         self.function = function
         self.wire = wire
         self.batch = batch
         self.reply = wire.reply()
         self.tokens = None
         """The cancellation tokens that were sent and not cancelled in this batch."""
-        self._cells: Cells | None = None
         self.made_state = None
         """The state, if it was looked at."""
         self._address: Address | None = None
@@ -71,32 +71,17 @@ class Surroundings:
         return found
 
     @property
-    def cells(self) -> Cells:
-        """The stored values."""
-        found = self._cells
-        if found is None:
-            function = self.function
-            found = self._cells = Cells(function.all_specs, function.by_name, self)
-        return found
-
-    @property
     def state(self) -> State:
         """The stored values, as the class that the function declares."""
         found = self.made_state
         if found is None:
-            function, cells = self.function, self._cells
-            if cells is None:
-                cells = self._cells = Cells(function.all_specs, function.by_name, self)
-            found = self.made_state = bound_to(function.state_class, cells)
+            found = self.made_state = bound_to(self.function.state_class, self)
         return found
 
-    def load(self, index: int, spec: Declared, /) -> Stored | None:
-        """Return what is stored of a declared value."""
-        raise NotImplementedError
-
-    def load_undeclared(self, name: str, /) -> Stored | None:
-        """Return what is stored under a name that nobody declared."""
-        raise NotImplementedError
+    def end(self) -> None:
+        """Let every later look at a value raise ContextError."""
+        super().end()
+        self.made_state = None  # it holds the cells, which are this: a cycle would keep the whole request alive
 
 
 class _Ended:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from datetime import timedelta
+from types import CoroutineType
 from typing import Any
 
 from statefun._cells import Declared
@@ -35,13 +36,17 @@ class Turn(Surroundings):
     def __init__(
         self, function: StatefulFunction[Any, Any, Any], wire: Wire, batch: Batch, invocations: Sequence[Invocation]
     ) -> None:
-        # as in Surroundings.__init__, which is not called: a call more for every request
+        # what Surroundings.__init__ and Cells.__init__ do, without the calls
         self.function = self.bound = function
+        self._specs = specs = function.all_specs
+        self._by_name = function.by_name
+        self.opened = [None] * len(specs)
+        self.ended = False
         self.wire = wire
         self.batch = batch
         self._invocations = invocations
         self.reply = wire.reply()
-        self.tokens = self._cells = self.made_state = self._address = None
+        self.tokens = self.made_state = self._address = self._handed = None
         self._states: Sequence[StateEntry] = batch.state
         self.missing: list[str] | None = None
         """The states that the runtime has to register first: there are no effects then."""
@@ -53,7 +58,7 @@ class Turn(Surroundings):
 
     # --- running ---
 
-    def steps(self) -> Generator[Awaitable[object], None, None]:  # noqa: C901, PLR0912 -- every branch is one of a message
+    def steps(self) -> Generator[Awaitable[object], None, None]:
         """Work through the messages; what a function gives back to be awaited is yielded, one after the other.
 
         One path for plain and async functions: who drives it awaits, and throws in what the awaiting raised. (A
@@ -79,13 +84,13 @@ class Turn(Surroundings):
                 context._around, context._invocation = self, invocation  # noqa: SLF001 -- its own, but for speed
                 try:
                     result = fn(context, message)
-                    if result is not None and isinstance(result, Awaitable):
+                    if result is not None and (result.__class__ is CoroutineType or isinstance(result, Awaitable)):
                         yield result
                 finally:
                     context._around = ENDED  # noqa: SLF001 -- a method costs what a whole check costs elsewhere
                 position += 1
-            if self._cells is not None and self.missing is None:
-                self._cells.settle(self.reply)
+            if self.missing is None:
+                self.settle(self.reply)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -93,8 +98,7 @@ class Turn(Surroundings):
                 self._blame(error, position)
                 raise
         finally:
-            if self._cells is not None:
-                self._cells.end()
+            self.end()
 
     def _is_over(self) -> bool:
         """Tell whether a state turned out to be missing, which ends the attempt."""

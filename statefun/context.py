@@ -125,14 +125,14 @@ class Context(Generic[S_co]):
         around = self._around
         name = _state_name(key)
         if isinstance(key, str):
-            cell = around.cells.by_hand(key)
+            cell = around.by_hand(key)
         else:
-            cell = around.cells.named(name)
+            cell = around.named(name)
             if cell is not None and cell.spec is not key:
                 msg = f"{around.function.typename} declares the state {name!r} by another ValueSpec"
                 raise UndeclaredState(msg)
         if cell is None:
-            declared = ", ".join(around.cells.names()) or "nothing"
+            declared = ", ".join(around.names()) or "nothing"
             msg = f"{around.function.typename} declares no state {name!r} (it declares {declared})"
             raise UndeclaredState(msg)
         return cell

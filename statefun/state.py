@@ -210,7 +210,7 @@ def bound_to(cls: type[S], cells: Cells) -> S:
 def detached(cls: type[State]) -> Cells:
     """Return empty cells for a State class, with nothing behind them."""
     specs = specs_of(cls)
-    return Cells(specs, cls.__statefun_state__.by_name, None)
+    return Cells(specs, cls.__statefun_state__.by_name)
 
 
 def cells_of(state: State) -> Cells:

@@ -134,7 +134,7 @@ class RecordingContext(Context[S_co]):
     def _cell(self, key: str | ValueSpec[Any, Any]) -> Cell:
         """Take a ValueSpec that is listed where the function is bound, which a context without function cannot know."""
         name = key if isinstance(key, str) else key.name
-        if isinstance(key, ValueSpec) and self._around.cells.named(name) is None:
+        if isinstance(key, ValueSpec) and self._around.named(name) is None:
             return self._undeclared.setdefault(name, Cell(key, None))
         return self._undeclared.get(name) or super()._cell(key)
 
