@@ -93,7 +93,7 @@ class _Contestant:
             return {"unsupported": str(error)}
         except Exception as error:  # noqa: BLE001 - the driver reports it
             traceback.print_exc()
-            return {"error": "{}: {}".format(type(error).__name__, error)}  # noqa: UP032
+            return {"error": f"{type(error).__name__}: {error}"}
 
 
 def serve(build):

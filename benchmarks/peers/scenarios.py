@@ -1,7 +1,7 @@
 """What every contestant is measured on: messages, the six scenarios, their requests and the answers they must get.
 
 Nothing here imports an SDK, and nothing is generated code: the classes are made from descriptors at run time, so that
-this one file runs on every protobuf runtime that a contestant brings, from 3.20 on.
+this one file runs on every protobuf that a contestant brings, from 3.20 on.
 """
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -91,7 +91,7 @@ def wire_classes(version):
 
 SINK = "bench/sink"
 CALLER = ("bench", "caller", "caller-7")
-STATES = ["s{:02d}".format(number) for number in range(16)]  # noqa: UP032
+STATES = [f"s{number:02d}" for number in range(16)]
 TOUCHED = STATES[7]
 KIB = b"\xab" * 1000  # 1 KiB with its envelope
 PAYLOAD = bytes(range(256)) * 256  # 64 KiB

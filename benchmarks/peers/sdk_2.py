@@ -1,5 +1,7 @@
 """apache-flink-statefun 2.2.2: v2, type hints, messages packed in an Any."""
 
+from typing import Union
+
 import scenarios
 from contestant import Unsupported, serve
 from scenarios import SINK, TOUCHED, Blob, Counter, Ping, Pong
@@ -20,7 +22,7 @@ def functions():
         context.pack_and_send(SINK, message.key, Pong(value=state.value, origin=message.key))
 
     @bound.bind("bench/union")
-    def union(context, message: tuple(scenarios.OPS)):
+    def union(context, message: Union[tuple(scenarios.OPS)]):  # noqa: UP007 -- 2.2.2 reads no other spelling
         state = context.state("count").unpack(Counter)
         state.value += message.amount
         state.last = message.key
