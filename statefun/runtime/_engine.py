@@ -1,0 +1,393 @@
+"""The engine: messages in, requests out, replies in, and what changed. No I/O, no clock.
+
+Here: `Engine`. A driver feeds it messages, does what `step` asks for (call a function, read from the store), tells it
+the outcome, moves time with `advance`, and commits what `take_delta` returns. Between two commits everything is in
+memory; a crash loses it, and nothing that left the process depends on it, since what leaves does so after a commit.
+
+    feed  -> mailbox -> step: Call -> reply -> mailboxes, timers, records, states -> take_delta
+                             LoadStates, LoadMessages, LoadParked, LoadDelayed -> loaded, paged, thawed, timers_paged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from google.protobuf.message import DecodeError
+
+from statefun._primitives import varint
+from statefun._proto.effects_pb2 import Reply
+from statefun.runtime._boxes import BUSY, FAILING, LOADING, READY, WAITING, Box, Boxes, Limits
+from statefun.runtime._commands import Call, Command, LoadDelayed, LoadMessages, LoadParked, LoadStates, Start, Stored
+from statefun.runtime._delta import Delta, FailureRow, SkippedRow
+from statefun.runtime._effects import Effects
+from statefun.runtime._failures import Failures
+from statefun.runtime._plans import FunctionSpec, Names, Plan, StateCell, Wire
+from statefun.runtime._replies import BadReply, missing_states
+from statefun.runtime._requests import encode_request
+from statefun.runtime._timers import Delayed, Timers
+
+__all__ = ["Engine"]
+
+Find = Callable[[str, str], "FunctionSpec | None"]
+
+
+class Engine:
+    """The embedded runtime without its hands and its watch."""
+
+    def __init__(
+        self,
+        find: Find,
+        start: Start,
+        *,
+        wire: Wire = "v3",
+        knows_egress: Callable[[str], bool] = lambda _typename: True,
+        limits: Limits | None = None,
+        jitter: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.names = Names(dict(start.names))
+        self.wire: Wire = wire
+        self._find = find
+        self._plans: dict[str, Plan | None] = {}
+        limits = limits or Limits()
+        self.boxes = Boxes(self._plan_at, limits, start.seq)
+        self.timers = Timers(dict(start.tokens), limits.messages)
+        self.effects = Effects(self.boxes, self.timers, self.names, wire, knows_egress, start.records)
+        self.failures = Failures(jitter)
+        self.calls = 0
+        """How many requests are out."""
+        for row in start.failures:
+            self._restore(row)
+
+    # --- functions ---
+
+    def plan(self, typename: str) -> Plan | None:
+        """Return what is known about a function; None if there is none of this name."""
+        if typename in self._plans:
+            return self._plans[typename]
+        namespace, _, name = typename.rpartition("/")
+        spec = self._find(namespace, name) if namespace and name else None
+        plan = None if spec is None else Plan(spec, self.wire, self.names)
+        self._plans[typename] = plan
+        return plan
+
+    def _plan_at(self, namespace: str, name: str) -> Plan | None:
+        return self.plan(f"{namespace}/{name}")
+
+    def plan_of(self, index: int) -> Plan | None:
+        """Return the function with this number."""
+        return self.plan(self.names.text(index))
+
+    # --- in ---
+
+    def feed(self, plan: Plan, identity: str, argument: bytes) -> None:
+        """Add a message from an ingress; `argument` is its encoded TypedValue or Any."""
+        boxes = self.boxes
+        address = plan.address(identity)
+        box = boxes.young.get(address) or boxes.at(plan, identity)
+        boxes.put(box, b"\x12%b%b" % (varint(len(argument)), argument))
+
+    # --- out ---
+
+    def step(self, now: int) -> Command | None:
+        """Return what is to be done next; None if nothing is, until a reply, a commit or the time changes that."""
+        ready = self.boxes.ready
+        while ready:
+            box = ready.popleft()
+            plan = box.plan
+            if plan.registers and self._must_wait(box):
+                continue
+            messages, seqs = self.boxes.take(box, 1 if box.alone else plan.max_batch)
+            if plan.expires:
+                self._expire(box, now)
+            box.status = BUSY
+            self.calls += 1
+            states = box.states
+            assert states is not None
+            return Call(box, encode_request(plan, box.address, states, messages), messages, seqs)
+        return self._next_load()
+
+    def _must_wait(self, box: Box) -> bool:
+        """Let the first request of a function go alone: its answer says which states there are."""
+        plan = box.plan
+        if plan.probe:
+            box.status = WAITING
+            plan.waiting.append(box.address)
+            return True
+        plan.probe = True
+        return False
+
+    def _next_load(self) -> Command | None:
+        boxes = self.boxes
+        if boxes.loads:
+            plan = boxes.loads[0].plan
+            found = {box.identity: box for box in boxes.loads if box.plan is plan}
+            boxes.loads = [box for box in boxes.loads if box.plan is not plan]
+            return LoadStates(plan, found)
+        if boxes.wants_page():
+            assert boxes.spill_from is not None
+            return LoadMessages(boxes.spill_from)
+        if boxes.thaws and (box := boxes.wants_thaw()) is not None:
+            return LoadParked(box, box.cold_from, boxes.spill_from, boxes.limits.mailbox)
+        if self.timers.wants_page():
+            assert self.timers.horizon is not None
+            return LoadDelayed(self.timers.horizon)
+        return None
+
+    def _expire(self, box: Box, now: int) -> None:
+        states, expires = box.states, box.expires
+        assert states is not None
+        if expires is None:
+            expires = box.expires = [0] * len(states)
+        for cell in box.plan.cells:
+            index = cell.index
+            if not cell.expire_ms or states[index] is None:
+                continue
+            at = expires[index]
+            if at and at <= now:
+                states[index] = None
+                expires[index] = 0
+                self.effects.touch(box, index)
+            elif cell.renewed:
+                expires[index] = now + cell.expire_ms
+                self.effects.touch(box, index)
+
+    # --- outcomes ---
+
+    def reply(self, call: Call, data: bytes, now: int) -> None:
+        """Apply what a function answered."""
+        box = call.box
+        plan = box.plan
+        try:
+            if data:
+                parsed = Reply.FromString(data)
+                if parsed.HasField("incomplete_invocation_context"):
+                    self._register(call, parsed)
+                    return
+                self.effects.apply(box, parsed.invocation_result, now)
+        except DecodeError as error:
+            self.fail(call, f"the reply of {len(data)} bytes is no FromFunction: {error}", "", now)
+            return
+        except BadReply as error:
+            self.fail(call, str(error), "", now)
+            return
+        self.calls -= 1
+        if plan.registers:
+            plan.registers = False
+            self._release(plan)
+        if box.alone:
+            box.alone -= 1
+        if len(self.failures) and self.failures.forget(box):
+            self.boxes.delta.healed.append((plan.index, box.identity))
+        self.boxes.settle(box, call.seqs)
+
+    def _register(self, call: Call, parsed: Reply) -> None:
+        """Register the states that a function asks for, and let the same messages go again."""
+        plan = call.box.plan
+        if self.wire == "v2":
+            raise BadReply(f"{plan.typename} answered in v3, and was called in v2")
+        specs = missing_states(parsed.incomplete_invocation_context)
+        for spec in specs:
+            known = plan.by_name.get(spec.name)
+            if known is not None and known.spec.typename != spec.typename:
+                was = known.spec.typename
+                raise BadReply(f"state {spec.name!r} is registered as {was!r}, and is asked for as {spec.typename!r}")
+        if all(spec.name in plan.by_name for spec in specs):
+            raise BadReply(f"{plan.typename} asks for states that it was just sent: {[spec.name for spec in specs]}")
+        for spec in specs:
+            plan.register(spec, self.names)
+        plan.registers = False
+        self.calls -= 1
+        self.boxes.give_back(call.box, call.messages, call.seqs)
+        self.boxes.rest(call.box)
+        self._release(plan)
+
+    def _release(self, plan: Plan) -> None:
+        """Let those go on that waited for the first answer of a function."""
+        plan.probe = False
+        waiting, plan.waiting = plan.waiting, []
+        for address in waiting:
+            box = self.boxes.peek(address)
+            if box is not None and box.status == WAITING:
+                self.boxes.rest(box)
+
+    def fail(self, call: Call, error: str, detail: str, now: int) -> None:
+        """Note that a call failed. The messages of a batch go again, each alone; a single one goes again later."""
+        box = call.box
+        self.calls -= 1
+        self.boxes.give_back(box, call.messages, call.seqs)
+        if box.plan.registers:
+            self._release(box.plan)
+        if len(call.messages) > 1:
+            box.alone = len(call.messages)
+            self.boxes.rest(box)
+            return
+        self._hold(box, call.seqs[0], error, detail, now)
+
+    def _hold(self, box: Box, seq: int, error: str, detail: str, now: int) -> None:
+        box.status = FAILING
+        self.boxes.delta.failed.append(self.failures.note(box, seq, error, detail, now))
+
+    def _restore(self, row: FailureRow) -> None:
+        plan = self.plan_of(row.function)
+        if plan is not None:
+            box = self.boxes.at(plan, row.id)
+            box.status = FAILING
+            self.failures.restore(box, row)
+
+    # --- what the store read ---
+
+    def loaded(self, command: LoadStates, rows: Iterable[Stored], now: int) -> None:
+        """Take the states that were read."""
+        plan = command.plan
+        size = len(plan.cells)
+        fresh: dict[str, int] = {}
+        for box in command.boxes.values():
+            states = box.states
+            fresh[box.identity] = 0 if states is None else len(states)
+            box.states = [None] * size if states is None else states + [None] * (size - len(states))
+            if plan.expires:
+                box.expires = (box.expires or [0] * fresh[box.identity]) + [0] * (size - fresh[box.identity])
+        cells = {cell.name_id: cell for cell in plan.cells}
+        wrong: dict[str, str] = {}
+        for identity, name, typename, value, expires_at in rows:
+            cell = cells.get(name)
+            if cell is None or cell.index < fresh[identity]:
+                continue
+            box = command.boxes[identity]
+            if cell.type_id and typename != cell.type_id:
+                wrong[identity] = self._mismatch(plan, cell, typename)
+                continue
+            assert box.states is not None
+            box.states[cell.index] = _encode_state(cell, value)
+            if cell.expire_ms and box.expires is not None:
+                box.expires[cell.index] = expires_at or 0
+        for box in command.boxes.values():
+            if box.status != LOADING:
+                continue
+            if box.identity in wrong:
+                box.states = box.states if box.dirty else None
+                self._hold(box, (box.seqs or [0])[0], wrong[box.identity], "", now)
+            else:
+                box.status = READY
+                self.boxes.ready.append(box)
+
+    def _mismatch(self, plan: Plan, cell: StateCell, typename: int) -> str:
+        stored = self.names.text(typename)
+        return f"state {cell.name!r} of {plan.typename} is registered as {cell.spec.typename!r}, and holds {stored!r}"
+
+    def paged(self, rows: Sequence[tuple[int, int, str, bytes]], *, last: bool) -> None:
+        """Take messages that were read in turn: seq, function, id, message."""
+        found: list[tuple[int, Box | None, bytes]] = []
+        for seq, function, identity, message in rows:
+            plan = self.plan_of(function)
+            found.append((seq, None if plan is None else self.boxes.at(plan, identity), message))
+        self.boxes.paged(found, last=last)
+
+    def thawed(self, command: LoadParked, rows: Sequence[tuple[int, bytes]], *, last: bool) -> None:
+        """Take the parked messages of an address."""
+        self.boxes.thawed(command.box, rows, last=last)
+
+    def timers_paged(self, rows: Sequence[Delayed], *, last: bool) -> None:
+        """Take delayed messages that were read."""
+        self.timers.paged(rows, last=last)
+
+    # --- time ---
+
+    def advance(self, now: int) -> None:
+        """Deliver what is due, and let failed addresses try again."""
+        boxes = self.boxes
+        for delayed in self.timers.due(now, boxes.delta):
+            self._deliver(delayed)
+        for address in self.failures.due(now):
+            box = boxes.peek(address)
+            if box is not None and box.status == FAILING:
+                boxes.rest(box)
+
+    def _deliver(self, delayed: Delayed) -> None:
+        plan = self.plan_of(delayed.function)
+        if plan is not None:
+            self.boxes.put(self.boxes.at(plan, delayed.id), delayed.message)
+
+    def next_due(self) -> int | None:
+        """Return when `advance` has something to do; None if never."""
+        times = [at for at in (self.timers.next_due(), self.failures.next_due()) if at is not None]
+        return min(times) if times else None
+
+    # --- by hand ---
+
+    def retry(self, plan: Plan, identity: str, now: int) -> bool:
+        """Try a failing address again now; tell whether it is failing."""
+        box = self.boxes.at(plan, identity)
+        if box.status != FAILING:
+            return False
+        self.boxes.delta.failed.append(self.failures.hurry(box, now))
+        self.boxes.rest(box)
+        return True
+
+    def skip(self, plan: Plan, identity: str, now: int) -> SkippedRow | None:
+        """Take the first message of a failing address away; None if it is not failing."""
+        box = self.boxes.at(plan, identity)
+        row = self.failures.get(box)
+        if box.status != FAILING or row is None or not box.queue:
+            return None
+        messages, seqs = self.boxes.take(box, 1)
+        self.failures.forget(box)
+        delta = self.boxes.delta
+        delta.healed.append((plan.index, identity))
+        skipped = SkippedRow(
+            seq=seqs[0], function=plan.index, id=identity, message=messages[0], error=row.error, at=now
+        )
+        delta.skipped.append(skipped)
+        box.alone = max(0, box.alone - 1)
+        self.boxes.settle(box, seqs)
+        return skipped
+
+    # --- what changed ---
+
+    def take_delta(self) -> Delta:
+        """Return what changed since the last time."""
+        boxes = self.boxes
+        delta = boxes.delta
+        for box in self.effects.dirty:
+            _save_states(box, delta)
+        self.effects.dirty.clear()
+        if boxes.new:
+            delta.queued += [
+                (seq, box.plan.index, box.identity, message, 0) for seq, (box, message) in boxes.new.items()
+            ]
+            boxes.new = {}
+        self.timers.save(delta)
+        delta.names, self.names.fresh = self.names.fresh, []
+        boxes.delta = Delta()
+        boxes.unsaved = False
+        return delta
+
+
+def _encode_state(cell: StateCell, value: bytes) -> bytes | None:
+    if not cell.type_id:
+        return value or None
+    return cell.prefix + varint(len(value)) + value if value else cell.empty
+
+
+def _save_states(box: Box, delta: Delta) -> None:
+    plan, mask, states, expires = box.plan, box.dirty, box.states, box.expires
+    box.dirty = 0
+    assert states is not None
+    for cell in plan.cells:
+        if not mask >> cell.index & 1:
+            continue
+        value = states[cell.index]
+        if value is None:
+            delta.removed.append((plan.index, box.identity, cell.name_id))
+            continue
+        at = len(cell.prefix)
+        if at:
+            if len(value) <= at:
+                value = b""
+            else:
+                while value[at] >= 0x80:  # noqa: PLR2004 -- a varint goes on
+                    at += 1
+                value = value[at + 1 :]
+        expires_at = (expires[cell.index] or None) if cell.expire_ms and expires is not None else None
+        delta.states.append((plan.index, box.identity, cell.name_id, cell.type_id, value, expires_at))
+

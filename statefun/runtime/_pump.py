@@ -1,0 +1,118 @@
+"""The engine at work: its commands carried out, and what changed committed.
+
+Here: `Pump`, which joins an engine, a store and an endpoint. It is synchronous and knows no clock: the driver gives it
+the time and awaits what could not be answered at once; the test kit does the same with a time of its own.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from typing_extensions import assert_never
+
+from statefun.runtime._commands import Call, Command, LoadDelayed, LoadMessages, LoadParked, LoadStates
+from statefun.runtime._delta import Delta
+from statefun.runtime._engine import Engine
+from statefun.runtime._store import Store
+
+__all__ = ["CallError", "Endpoint", "Pending", "Pump"]
+
+
+class CallError(Exception):
+    """A function could not be called, or gave no reply; `detail` is for those who look closer."""
+
+    def __init__(self, text: str, detail: str = "") -> None:
+        super().__init__(text)
+        self.detail = detail
+
+
+class Endpoint(Protocol):
+    """Where functions are called."""
+
+    def call(self, typename: str, request: bytes) -> bytes | Awaitable[bytes]:
+        """Return the reply, or what will be it. May raise anything: the call failed then."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A call whose reply has to be awaited."""
+
+    call: Call
+    reply: Awaitable[bytes]
+
+
+class Pump:
+    """Carries out what an engine asks for."""
+
+    def __init__(self, engine: Engine, store: Store, endpoint: Endpoint) -> None:
+        self.engine = engine
+        self.store = store
+        self.endpoint = endpoint
+        self.handled = 0
+        """Invocations so far."""
+
+    def work(self, now: int, most: int) -> list[Pending] | None:
+        """Do what there is to do, up to about `most` invocations; None if there was nothing."""
+        step, reply, call = self.engine.step, self.engine.reply, self.endpoint.call
+        command = step(now)
+        if command is None:
+            return None
+        pending: list[Pending] = []
+        until = self.handled + most
+        while command is not None:
+            if isinstance(command, Call):
+                self.handled += len(command.messages)
+                try:
+                    answer = call(command.box.plan.typename, command.request)
+                except Exception as error:  # noqa: BLE001 -- whatever a function raises is its failure
+                    self.failed(command, error, now)
+                else:
+                    if isinstance(answer, bytes):
+                        reply(command, answer, now)
+                    else:
+                        pending.append(Pending(command, answer))
+                if self.handled >= until:
+                    break
+            else:
+                self._load(command, now)
+            command = step(now)
+        return pending
+
+    def failed(self, call: Call, error: BaseException, now: int) -> None:
+        """Tell the engine that a call failed."""
+        if isinstance(error, CallError):
+            self.engine.fail(call, str(error), error.detail, now)
+            return
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        self.engine.fail(call, text, "".join(traceback.format_exception(error)), now)
+
+    def _load(self, command: Command, now: int) -> None:
+        engine, store = self.engine, self.store
+        match command:
+            case LoadStates(plan, boxes):
+                engine.loaded(command, store.states(plan.index, list(boxes)), now)
+            case LoadMessages(start, limit):
+                messages = store.messages(start, limit)
+                engine.paged(messages, last=len(messages) < limit)
+            case LoadParked(box, start, below, limit):
+                parked = store.parked(box.plan.index, box.identity, start, below, limit)
+                engine.thawed(command, parked, last=len(parked) < limit)
+            case LoadDelayed(after, limit):
+                delayed = store.delayed(after, limit)
+                engine.timers_paged(delayed, last=len(delayed) < limit)
+            case Call():
+                pass
+            case _:
+                assert_never(command)
+
+    def commit(self, delta: Delta | None = None) -> Delta | None:
+        """Write down what changed; return it, or None if nothing did."""
+        delta = delta or self.engine.take_delta()
+        if not delta:
+            return None
+        self.store.commit(delta)
+        return delta

@@ -1,0 +1,57 @@
+"""The bytes of requests, put together from the bytes of states and messages.
+
+Here: how a message waits (as the content of `ToFunction.Invocation`), and how a request is joined from such messages.
+Nothing is parsed: a message goes from its sender's reply to its receiver's request as it is, in both versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from statefun._primitives import varint
+from statefun._proto.wire_v3_pb2 import Address
+from statefun.runtime._plans import Plan, StateCell, Wire, value_prefix
+
+__all__ = ["argument", "caller_field", "encode_request", "invocation", "parse_address"]
+
+
+def argument(typename: str, data: bytes, wire: Wire) -> bytes:
+    """Encode a message: TypedValue in v3, Any in v2. No bytes are not on the wire."""
+    prefix = value_prefix(typename, wire)
+    return prefix + varint(len(data)) + data if data else prefix[:-1]
+
+
+def caller_field(address: bytes) -> bytes:
+    """Encode the field that says who sent a message."""
+    return b"\x0a" + varint(len(address)) + address
+
+
+def invocation(argument: bytes, caller: bytes = b"") -> bytes:
+    """Encode the content of a `ToFunction.Invocation`; `caller` is its finished field."""
+    return b"%b\x12%b%b" % (caller, varint(len(argument)), argument)
+
+
+def encode_request(
+    plan: Plan, address: bytes, states: Sequence[bytes | None], messages: Sequence[bytes]
+) -> bytes:
+    """Encode a `ToFunction`."""
+    parts = [b"\x0a", varint(len(address)), address]
+    for cell, value in zip(plan.cells, states, strict=False):
+        parts += (cell.bare,) if value is None else state_entry(cell, value)
+    for message in messages:
+        parts += (b"\x1a", varint(len(message)), message)
+    body = b"".join(parts)
+    return b"\xa2\x06%b%b" % (varint(len(body)), body)
+
+
+def state_entry(cell: StateCell, value: bytes) -> tuple[bytes, ...]:
+    """Encode one `PersistedValue` with its value."""
+    head = cell.head
+    size = varint(len(value))
+    return b"\x12", varint(len(head) + len(size) + len(value)), head, size, value
+
+
+def parse_address(data: bytes) -> tuple[str, str, str]:
+    """Read an encoded Address. Raises DecodeError."""
+    address = Address.FromString(data)
+    return address.namespace, address.type, address.id
