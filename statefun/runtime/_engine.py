@@ -313,6 +313,16 @@ class Engine:
         times = [at for at in (self.timers.next_due(), self.failures.next_due()) if at is not None]
         return min(times) if times else None
 
+    def has_work(self) -> bool:
+        """Tell whether any message could be handled now, or is read from the store soon."""
+        boxes = self.boxes
+        return bool(boxes.ready or boxes.loads or boxes.thaws or self.calls or boxes.spill_from is not None)
+
+    def may_miss(self, at: int) -> bool:
+        """Tell whether the store may hold a delayed message that is due by then and was not read yet."""
+        horizon = self.timers.horizon
+        return horizon is not None and horizon[0] <= at
+
     # --- by hand ---
 
     def retry(self, plan: Plan, identity: str, now: int) -> bool:

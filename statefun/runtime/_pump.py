@@ -7,7 +7,7 @@ the time and awaits what could not be answered at once; the test kit does the sa
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,8 +55,8 @@ class Pump:
         self.handled = 0
         """Invocations so far."""
 
-    def work(self, now: int, most: int) -> list[Pending] | None:
-        """Do what there is to do, up to about `most` invocations; None if there was nothing."""
+    def work(self, now: int, most: int, enough: Callable[[], bool] = lambda: False) -> list[Pending] | None:
+        """Do what there is to do, up to about `most` invocations or until it is enough; None if there was nothing."""
         step, reply, call = self.engine.step, self.engine.reply, self.endpoint.call
         command = step(now)
         if command is None:
@@ -75,7 +75,7 @@ class Pump:
                         reply(command, answer, now)
                     else:
                         pending.append(Pending(command, answer))
-                if self.handled >= until:
+                if self.handled >= until or enough():
                     break
             else:
                 self._load(command, now)

@@ -1,0 +1,114 @@
+"""A runtime put together: a data folder, an app, and all that is between them.
+
+Here: `Runtime`, which opens the folder (one runtime at a time), writes down the app's catalog, and makes drivers. What
+is read and written, and when it ends, is said to the driver.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from typing_extensions import Self
+
+from statefun.errors import with_help
+from statefun.functions import StatefulFunctions
+from statefun.runtime._boxes import Limits
+from statefun.runtime._catalog import Catalog, describe
+from statefun.runtime._endpoint import InProcess
+from statefun.runtime._engine import Engine
+from statefun.runtime._lock import lock_folder
+from statefun.runtime._plans import FunctionSpec, Wire
+from statefun.runtime._pump import Endpoint, Pump
+from statefun.runtime._sqlite import SqliteStore
+from statefun.runtime._store import StoreError
+from statefun.runtime._values import Values
+
+__all__ = ["DATABASE", "Callee", "Runtime"]
+
+DATABASE = "statefun.db"
+
+
+class Callee(Endpoint, Protocol):
+    """An endpoint that knows which functions it serves."""
+
+    def find(self, namespace: str, name: str) -> FunctionSpec | None:
+        """Return what the engine has to know about a function; None if it is not served."""
+        ...
+
+
+class Runtime:
+    """An open data folder with an app."""
+
+    def __init__(
+        self,
+        callee: Callee,
+        catalog: Catalog,
+        data: Path,
+        *,
+        wire: Wire = "v3",
+        egresses: Iterable[str] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.data = data
+        self.wire: Wire = wire
+        self._lock = lock_folder(data)
+        try:
+            self.store = SqliteStore(data / DATABASE)
+            self._check_wire()
+            self.store.put_catalog(catalog.to_bytes())
+            known = None if egresses is None else frozenset(egresses)
+            self.engine = Engine(
+                callee.find,
+                self.store.start(),
+                wire=wire,
+                knows_egress=(lambda _typename: True) if known is None else known.__contains__,
+                limits=limits,
+                jitter=random.random,
+            )
+        except BaseException:
+            self._lock.close()
+            raise
+        self.values = Values(catalog)
+        self.pump = Pump(self.engine, self.store, callee)
+
+    @classmethod
+    def in_process(
+        cls,
+        functions: StatefulFunctions,
+        data: Path,
+        *,
+        around: Iterable[object] = (),
+        wire: Wire = "v3",
+        egresses: Iterable[str] | None = None,
+        limits: Limits | None = None,
+        slow: Callable[[str, float], None] = lambda _typename, _seconds: None,
+    ) -> Self:
+        """Open a folder for an app whose functions are called in this process."""
+        callee = InProcess(functions, wire=wire, slow=slow)
+        return cls(callee, describe(functions, around), data, wire=wire, egresses=egresses, limits=limits)
+
+    def _check_wire(self) -> None:
+        """Refuse data of the other version: its messages and states would be read wrongly."""
+        known = self.store.meta("wire")
+        if known is None:
+            self.store.put_meta("wire", self.wire)
+        elif known != self.wire:
+            msg = f"the data in {self.data} is of {known}, and this app is served in {self.wire}"
+            raise StoreError(with_help(msg, f"name another folder with --data, or use --wire {known}"))
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.store.close()
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,338 @@
+"""The engine in time: it is fed, its groups are committed, what leaves does so after the commit.
+
+Here: `Driver`, on asyncio. A group ends after 256 invocations, after 5 ms, or when there is nothing more to do: so a
+lone message is committed at once, and a flood shares its commits. Everything happens on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from statefun._clock import Clock, RecordClock
+from statefun.runtime._commands import Call
+from statefun.runtime._delta import Delta
+from statefun.runtime._plans import Plan
+from statefun.runtime._pump import Pending, Pump
+from statefun.runtime._sinks import Sink
+from statefun.runtime._sources import Source, SourceError
+from statefun.runtime._store import RecordRow
+
+__all__ = ["Driver", "Full", "Pace"]
+
+_POLL_S = 0.2
+"""How often a followed file is looked at."""
+_SWEEP_S = 60.0
+CLOCK = "clock"
+
+
+class Full(Exception):  # noqa: N818 -- a state, not a fault
+    """There is no room for another message now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How much is done between two commits, and at once."""
+
+    group: int = 256
+    group_s: float = 0.005
+    calls: int = 1_000
+    """Requests out at once."""
+    failing: int = 50_000
+    """Failing addresses, from which on no ingress is read."""
+    keep: int = 100_000
+    """Records that stay readable."""
+
+
+class Driver:
+    """Runs a pump until it is told to stop."""
+
+    def __init__(
+        self,
+        pump: Pump,
+        clock: Clock,
+        *,
+        sources: Sequence[Source] = (),
+        sinks: Sequence[Sink] = (),
+        pace: Pace | None = None,
+        exit_at_end: bool = False,
+    ) -> None:
+        self.pump = pump
+        self.engine = pump.engine
+        self.store = pump.store
+        self.clock = clock
+        self.pace = pace or Pace()
+        self.sources = list(sources)
+        self.sinks = list(sinks)
+        self.fed = 0
+        """Messages taken from sources in this run."""
+        self.commits = 0
+        self.on_commit: list[Callable[[Delta], None]] = []
+        """Called after every commit."""
+        self._exit_at_end = exit_at_end
+        self._tasks: dict[asyncio.Task[None], Call] = {}
+        self._committed: list[asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._moved: set[str] = set()
+        self._written: list[Sink] = []
+        self._plans: dict[str, tuple[Plan, ...]] = {}
+        self._pruned = 0
+        self._swept = time.monotonic()
+
+    # --- in ---
+
+    def submit(self, plan: Plan, identity: str, argument: bytes, answer: tuple[str, str] | None = None) -> asyncio.Future[None]:
+        """Add a message; what is returned is done when it is committed. Raises Full."""
+        if self._full():
+            raise Full
+        self.engine.feed(plan, identity, argument)
+        if answer is not None:
+            key, text = answer
+            self.engine.boxes.delta.answers.append((key, self.clock.now(), text))
+        return self.commit_soon()
+
+    def commit_soon(self) -> asyncio.Future[None]:
+        """Return what is done at the end of the next commit."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._committed.append(future)
+        self.wake()
+        return future
+
+    def wake(self) -> None:
+        """Look for work again."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Take nothing more in, finish what is out, commit, and end."""
+        self._stopping = True
+        self.wake()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it is about to end."""
+        return self._stopping
+
+    def _full(self) -> bool:
+        boxes = self.engine.boxes
+        return boxes.held > boxes.limits.messages // 2 or len(self.engine.failures) > self.pace.failing
+
+    # --- running ---
+
+    async def run(self) -> None:
+        """Work until it is told to stop, or until the sources have ended. Raises what a source, sink or store raises."""
+        try:
+            self._open()
+            while not self._over():
+                worked = self._turn()
+                await self._pause(worked=worked)
+            await self._finish()
+        finally:
+            self._close()
+
+    def _open(self) -> None:
+        positions = self.store.positions()
+        if isinstance(self.clock, RecordClock):
+            self.clock.move_to(int(positions.get(CLOCK, 0)))
+        for sink in self.sinks:
+            known = positions.get(f"out {sink.name}")
+            last = sink.open(known)
+            if known is None and (position := sink.position()) is not None:  # before the first line is written
+                self.store.commit(Delta(positions={f"out {sink.name}": position}))
+            while rows := self.store.list_records(sink.egress, last, self.pace.group):
+                sink.write(rows)
+                last = rows[-1].seq
+                self._written.append(sink)
+        for source in self.sources:
+            source.open(positions.get(f"in {source.name}"))
+            for target in source.targets:
+                if self.engine.plan(target) is None:
+                    raise SourceError(f"{source.name} sends to {target!r}, and there is no such function")
+            self._plans[source.name] = tuple(
+                plan for target in source.targets if (plan := self.engine.plan(target)) is not None
+            )
+
+    def _over(self) -> bool:
+        if self._stopping:
+            return True
+        if not self._exit_at_end or self._tasks or self._committed or self._written:
+            return False
+        return all(source.ended for source in self.sources) and not self.engine.has_work()
+
+    def _turn(self) -> bool:
+        """Work on one group and commit it; tell whether there was anything."""
+        pump, pace = self.pump, self.pace
+        now = self.clock.now()
+        due = self.engine.next_due()
+        if due is not None and due <= now:
+            self.engine.advance(now)
+        ends, until = time.perf_counter() + pace.group_s, pump.handled + pace.group
+
+        def enough() -> bool:
+            return time.perf_counter() > ends
+
+        while pump.handled < until and len(self._tasks) < pace.calls:
+            pending = pump.work(self.clock.now(), until - pump.handled, enough)
+            if pending is None and not self._feed(until - pump.handled):
+                break
+            for one in pending or ():
+                self._start(one)
+            if enough():
+                break
+        return self._commit()
+
+    def _feed(self, most: int) -> bool:
+        """Read from the sources what a group can take; tell whether there was anything."""
+        if self._stopping or self._full() or self.engine.boxes.spill_from is not None:
+            return False
+        if isinstance(self.clock, RecordClock):
+            return self._feed_in_time(self.clock)
+        fed = False
+        for source in self.sources:
+            left = most
+            while left > 0 and (record := source.peek()) is not None:
+                self._take(source, record[0], record[1])
+                left -= 1
+                fed = True
+        return fed
+
+    def _take(self, source: Source, identity: str, argument: bytes) -> None:
+        for plan in self._plans[source.name]:
+            self.engine.feed(plan, identity, argument)
+        source.take()
+        self._moved.add(source.name)
+        self.fed += 1
+
+    def _feed_in_time(self, clock: RecordClock) -> bool:
+        """Feed the record that comes next in time, when everything that is due before it has run."""
+        if self._tasks:
+            return False
+        heads = [(source, record) for source in self.sources if (record := source.peek()) is not None]
+        if not heads:
+            return False
+        source, (identity, argument, at) = min(heads, key=lambda head: head[1][2] or 0)
+        at = clock.now() if at is None else max(at, clock.now())
+        due = self.engine.next_due()
+        if due is not None and due <= at:
+            clock.move_to(due)
+            self.engine.advance(due)
+            return True
+        if self.engine.may_miss(at):
+            return False  # what is due has to be read from the store first, and that after a commit
+        clock.move_to(at)
+        self._take(source, identity, argument)
+        return True
+
+    def _start(self, pending: Pending) -> None:
+        task = asyncio.get_running_loop().create_task(self._await(pending))
+        self._tasks[task] = pending.call
+        task.add_done_callback(self._ended)
+
+    async def _await(self, pending: Pending) -> None:
+        try:
+            reply = await pending.reply
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever a function raises is its failure
+            self.pump.failed(pending.call, error, self.clock.now())
+        else:
+            self.engine.reply(pending.call, reply, self.clock.now())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        self.wake()
+
+    # --- out ---
+
+    def _commit(self) -> bool:
+        delta = self.engine.take_delta()
+        for source in self.sources:
+            if source.name in self._moved and (position := source.position()) is not None:
+                delta.positions[f"in {source.name}"] = position
+        self._moved.clear()
+        if delta.positions and isinstance(self.clock, RecordClock):
+            delta.positions[CLOCK] = str(self.clock.now())
+        for sink in self._written:
+            if (position := sink.position()) is not None:
+                delta.positions[f"out {sink.name}"] = position
+        self._written = []
+        waiting, self._committed = self._committed, []
+        try:
+            committed = self.pump.commit(delta)
+        except BaseException as error:
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(error)
+                    future.exception()  # whoever waits may be gone: nobody has to look
+            raise
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        if committed is None:
+            return bool(waiting)
+        self.commits += 1
+        self._publish(committed)
+        return True
+
+    def _publish(self, delta: Delta) -> None:
+        if delta.records and self.sinks:
+            text = self.engine.names.text
+            rows = [
+                RecordRow(seq=seq, egress=text(egress), typename=text(typename), value=value)
+                for seq, egress, typename, value in delta.records
+            ]
+            for sink in self.sinks:
+                chosen = rows if sink.egress is None else [row for row in rows if row.egress == sink.egress]
+                if chosen:
+                    sink.write(chosen)
+                    self._written.append(sink)
+        for listener in self.on_commit:
+            listener(delta)
+        newest = self.engine.effects.records
+        if newest - self._pruned > self.pace.keep + self.pace.keep // 8 and not self._written:
+            self._pruned = newest - self.pace.keep
+            self.store.prune_records(self._pruned)
+
+    async def _pause(self, *, worked: bool) -> None:
+        """Let others run; if there was no work, until there may be some."""
+        if worked:
+            await asyncio.sleep(0)
+            return
+        if time.monotonic() - self._swept > _SWEEP_S:
+            self._swept = time.monotonic()
+            self.store.sweep(self.clock.now())
+        if self._over():
+            return
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), self._patience())
+        self._wake.clear()
+
+    def _patience(self) -> float | None:
+        """Return for how many seconds nothing can happen by itself."""
+        waits = [_SWEEP_S]
+        due = self.engine.next_due()
+        if due is not None and not isinstance(self.clock, RecordClock):
+            waits.append(max(0.0, (due - self.clock.now()) / 1_000))
+        if any(not source.ended for source in self.sources):
+            waits.append(_POLL_S)
+        return min(waits)
+
+    async def _finish(self) -> None:
+        """Wait for the requests that are out, a while, and commit."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=3.0)
+        for task in list(self._tasks):
+            task.cancel()
+        while self._commit():
+            pass
+
+    def _close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        for source in self.sources:
+            source.close()
+        for sink in self.sinks:
+            sink.close()

@@ -1,0 +1,136 @@
+"""One line, one record: the schema of JSONL files, in and out.
+
+Here: a line into a message, a record into a line. A line of ours is an object with
+
+    id       the id of the address (text)
+    type     the typename of the value, or its short name; not needed where the ingress says it
+    value    the value as JSON; or base64: its bytes
+    time     when it happened: ISO 8601, or milliseconds since 1970; for --clock records
+    key, headers    kept by those that have them (Kafka); read past by the others
+
+A foreign line is mapped by `RecordFields`: which of its fields are the id, the type and the time.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal, cast
+
+from statefun._type import short
+from statefun.errors import ConfigError
+from statefun.runtime._plans import Wire
+from statefun.runtime._requests import argument
+from statefun.runtime._store import RecordRow
+from statefun.runtime._values import Json, ValueProblem, Values
+
+__all__ = ["BadLine", "LineReader", "LineWriter", "RecordFields"]
+
+
+class BadLine(ConfigError, ValueError):
+    """A line of a JSONL file is no record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFields:
+    """Which fields of a foreign JSON record are what; a dot goes one level down."""
+
+    id: str
+    type: str | None = None
+    time: str | None = None
+    time_unit: Literal["iso", "seconds", "milliseconds"] = "iso"
+    value: str | None = None
+    """None: the whole record."""
+
+
+OURS = RecordFields(id="id", type="type", time="time", value="value")
+
+
+class LineReader:
+    """Makes messages of lines: (id, encoded argument, time)."""
+
+    def __init__(self, values: Values, wire: Wire, *, type: str | None, fields: RecordFields | None) -> None:
+        self._values = values
+        self._wire: Wire = wire
+        self._type = None if type is None else values.resolve(type)
+        self._fields = fields
+
+    def read(self, line: bytes) -> tuple[str, bytes, int | None]:
+        """Read one line. Raises BadLine."""
+        try:
+            record: Json = json.loads(line)
+        except ValueError as error:
+            raise BadLine(f"it is no JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise BadLine(f"it is {json.dumps(record)[:40]}, and must be an object")
+        mapping = cast("dict[str, Json]", record)
+        try:
+            return self._read(mapping)
+        except ValueProblem as error:
+            raise BadLine(str(error)) from error
+
+    def _read(self, record: dict[str, Json]) -> tuple[str, bytes, int | None]:
+        fields = self._fields or OURS
+        id = _at(record, fields.id)
+        if id.__class__ is int:
+            id = str(id)
+        if not isinstance(id, str):
+            raise BadLine(f"its {fields.id!r} is to be the id, and is {json.dumps(id)}")
+        named = _at(record, fields.type) if fields.type else None
+        typename = self._values.resolve(named) if isinstance(named, str) else self._type
+        if typename is None:
+            raise BadLine(f"it does not say its type: give {fields.type or 'type'!r}, or the type of all lines")
+        time = _time(_at(record, fields.time), fields) if fields.time else None
+        if self._fields is None and "base64" in record:
+            data = base64.b64decode(str(record["base64"]), validate=True)
+        else:
+            value = record if self._fields is not None and fields.value is None else _at(record, fields.value or "value")
+            data = self._values.encode(typename, value)
+        return id, argument(typename, data, self._wire), time
+
+
+class LineWriter:
+    """Makes lines of records."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def write(self, row: RecordRow) -> bytes:
+        """Write one record, with its newline."""
+        value = self._values.decode(row.typename, row.value, row.egress)
+        line: dict[str, Json] = {"type": short(row.typename)}
+        if isinstance(value, dict) and "topic" in value and "value" in value:
+            line = cast("dict[str, Json]", value)  # a Kafka record: topic, key, headers, value
+        else:
+            line["value"] = value
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _at(record: dict[str, Json], path: str) -> Json:
+    found: Json = record
+    for name in path.split("."):
+        found = cast("dict[str, Json]", found).get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _time(value: Json, fields: RecordFields) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return int(value * 1_000) if fields.time_unit == "seconds" else int(value)
+    if isinstance(value, str):
+        try:
+            at = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            raise BadLine(f"its {fields.time!r} is no time: {value!r}") from None
+        at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+        return int(at.timestamp() * 1_000)
+    raise BadLine(f"its {fields.time!r} is no time: {json.dumps(value)}")
+
+
+def lines_of(rows: Sequence[RecordRow], writer: LineWriter) -> bytes:
+    """Write many records."""
+    return b"".join([writer.write(row) for row in rows])
