@@ -26,8 +26,8 @@ test-mutations: .venv/ready  ## break the public signatures one by one: the type
 test-recorded: .venv/ready  ## ask the published SDKs again for the replies that were recorded from them
 	@$(BIN)/python -m tests.conformance.record --check
 
-demo: .venv/ready  ## run the greeter of the README
-	@$(BIN)/python examples/greeter/greeter.py
+demo: .venv/ready  ## run a week of earthquakes through typed functions (examples/quakes)
+	@$(BIN)/python examples/quakes/demo.py
 
 bench: .venv/ready  ## measure every Python SDK on this machine, 15 minutes (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks.peers

@@ -6,8 +6,10 @@ is read and written, and when it ends, is said to the driver.
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -20,12 +22,14 @@ from statefun.runtime._boxes import Limits
 from statefun.runtime._catalog import Catalog, describe
 from statefun.runtime._endpoint import InProcess
 from statefun.runtime._engine import Engine
+from statefun.runtime._jsonl import LineReader, RecordFields
 from statefun.runtime._lock import lock_folder
 from statefun.runtime._plans import FunctionSpec, Wire
 from statefun.runtime._pump import Endpoint, Pump
+from statefun.runtime._sources import FileSource
 from statefun.runtime._sqlite import SqliteStore
 from statefun.runtime._store import StoreError
-from statefun.runtime._values import Values
+from statefun.runtime._values import Json, Values
 
 __all__ = ["DATABASE", "Callee", "Runtime"]
 
@@ -99,6 +103,27 @@ class Runtime:
         elif known != self.wire:
             msg = f"the data in {self.data} is of {known}, and this app is served in {self.wire}"
             raise StoreError(with_help(msg, f"name another folder with --data, or use --wire {known}"))
+
+    def jsonl(
+        self, path: Path, *, to: str, type: str | None = None, fields: RecordFields | None = None, follow: bool = False
+    ) -> FileSource:
+        """Return an ingress that reads a JSONL file for one function. Raises ValueProblem."""
+        reader = LineReader(self.values, self.wire, type=type, fields=fields)
+        return FileSource(path, reader, (to,), follow=follow)
+
+    def states(self, function: str) -> Iterator[tuple[str, dict[str, Json]]]:
+        """Yield every address of a function that has state: its id, and its values as JSON."""
+        rows = self.store.list_states(function, None, 0, None, sys.maxsize)
+        for id, cells in itertools.groupby(rows, key=lambda row: row.id):
+            yield id, {cell.name: self.values.decode(cell.typename, cell.value) for cell in cells}
+
+    def records(self, egress: str) -> Iterator[Json]:
+        """Yield the records of an egress that are kept, as JSON."""
+        last = 0
+        while rows := self.store.list_records(egress, last, 1_000):
+            for row in rows:
+                yield self.values.decode(row.typename, row.value, egress)
+            last = rows[-1].seq
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -18,7 +18,7 @@ from statefun._primitives import varint
 from statefun._proto.effects_pb2 import Reply
 from statefun.runtime._boxes import BUSY, FAILING, LOADING, READY, WAITING, Box, Boxes, Limits
 from statefun.runtime._commands import Call, Command, LoadDelayed, LoadMessages, LoadParked, LoadStates, Start, Stored
-from statefun.runtime._delta import Delta, FailureRow, SkippedRow
+from statefun.runtime._delta import Delta, FailureRow
 from statefun.runtime._effects import Effects
 from statefun.runtime._failures import Failures
 from statefun.runtime._plans import FunctionSpec, Names, Plan, StateCell, Wire
@@ -26,7 +26,7 @@ from statefun.runtime._replies import BadReply, missing_states
 from statefun.runtime._requests import encode_request
 from statefun.runtime._timers import Delayed, Timers
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "encode_state"]
 
 Find = Callable[[str, str], "FunctionSpec | None"]
 
@@ -258,7 +258,7 @@ class Engine:
                 wrong[identity] = self._mismatch(plan, cell, typename)
                 continue
             assert box.states is not None
-            box.states[cell.index] = _encode_state(cell, value)
+            box.states[cell.index] = encode_state(cell, value)
             if cell.expire_ms and box.expires is not None:
                 box.expires[cell.index] = expires_at or 0
         for box in command.boxes.values():
@@ -323,35 +323,6 @@ class Engine:
         horizon = self.timers.horizon
         return horizon is not None and horizon[0] <= at
 
-    # --- by hand ---
-
-    def retry(self, plan: Plan, identity: str, now: int) -> bool:
-        """Try a failing address again now; tell whether it is failing."""
-        box = self.boxes.at(plan, identity)
-        if box.status != FAILING:
-            return False
-        self.boxes.delta.failed.append(self.failures.hurry(box, now))
-        self.boxes.rest(box)
-        return True
-
-    def skip(self, plan: Plan, identity: str, now: int) -> SkippedRow | None:
-        """Take the first message of a failing address away; None if it is not failing."""
-        box = self.boxes.at(plan, identity)
-        row = self.failures.get(box)
-        if box.status != FAILING or row is None or not box.queue:
-            return None
-        messages, seqs = self.boxes.take(box, 1)
-        self.failures.forget(box)
-        delta = self.boxes.delta
-        delta.healed.append((plan.index, identity))
-        skipped = SkippedRow(
-            seq=seqs[0], function=plan.index, id=identity, message=messages[0], error=row.error, at=now
-        )
-        delta.skipped.append(skipped)
-        box.alone = max(0, box.alone - 1)
-        self.boxes.settle(box, seqs)
-        return skipped
-
     # --- what changed ---
 
     def take_delta(self) -> Delta:
@@ -373,7 +344,8 @@ class Engine:
         return delta
 
 
-def _encode_state(cell: StateCell, value: bytes) -> bytes | None:
+def encode_state(cell: StateCell, value: bytes) -> bytes | None:
+    """Encode a stored value as requests carry it."""
     if not cell.type_id:
         return value or None
     return cell.prefix + varint(len(value)) + value if value else cell.empty

@@ -83,6 +83,10 @@ class Timers:
             delta.fired.append(seq)
         return self._known.pop(seq, None)
 
+    def known(self, seq: int) -> Delayed | None:
+        """Return a message that is in memory."""
+        return self._known.get(seq)
+
     def due(self, now: int, delta: Delta) -> list[Delayed]:
         """Take out what is due, in the order of time and then of address."""
         found: list[Delayed] = []

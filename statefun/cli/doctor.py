@@ -1,0 +1,36 @@
+"""`statefun doctor`: look for what is wrong with a data folder."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import sys
+
+from statefun.cli import Subparsers
+from statefun.cli._data import Data, add_data
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Say what the command takes."""
+    top = subparsers.add_parser("doctor", help="look for what is wrong with a data folder", description=__doc__)
+    add_data(top, as_json=False)
+    return top
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the file, and say what somebody should look at; return 1 if there is anything."""
+    print(f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
+    data = Data(args.data)
+    found = [f"damaged: {text}" for text in data.store.check()]
+    counts = data.store.counts()
+    if counts.failing:
+        found.append(f"{counts.failing:,} addresses fail: `statefun failures ls` says why")
+    if counts.skipped:
+        found.append(f"{counts.skipped:,} messages were skipped: `statefun failures ls --skipped`")
+    known = set(data.values.catalog.functions)
+    gone = {row.function for row in data.store.list_messages(None, None, 10_000)} - known if known else set[str]()
+    found += [f"messages wait for {name}, which the app does not have" for name in sorted(gone)]
+    print("\n".join(found) if found else f"{args.data} is sound.")
+    return 1 if found else 0

@@ -1,0 +1,151 @@
+"""What somebody may do to a runtime by hand: send, set a state, fire or cancel, retry or skip, move time.
+
+Here: `Operations`, the same for a running runtime (its control door calls them) and for one that is stopped (`offline`
+opens the folder, without the app: the file says what its functions accept).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from statefun._clock import Clock, WallClock
+from statefun.errors import ConfigError
+from statefun.runtime import _by_hand
+from statefun.runtime._catalog import Catalog
+from statefun.runtime._engine import Engine
+from statefun.runtime._lock import lock_folder
+from statefun.runtime._plans import FunctionSpec, Plan, Wire
+from statefun.runtime._requests import argument
+from statefun.runtime._sqlite import SqliteStore
+from statefun.runtime._store import Store
+from statefun.runtime._values import Json, Values
+
+__all__ = ["OFFSET", "OperationError", "Operations", "offline"]
+
+OFFSET = "clock offset"
+
+
+class OperationError(ConfigError):
+    """What was asked for cannot be done."""
+
+
+class Operations:
+    """Does things by hand; what it did is committed by its caller."""
+
+    def __init__(self, engine: Engine, store: Store, values: Values, clock: Clock) -> None:
+        self._engine = engine
+        self._store = store
+        self._values = values
+        self._clock = clock
+
+    def _plan(self, function: str) -> Plan:
+        plan = self._engine.plan(function)
+        if plan is None:
+            known = ", ".join(sorted(self._values.catalog.functions)) or "none is known"
+            raise OperationError(f"there is no function {function!r} ({known})")
+        return plan
+
+    def accepted_type(self, function: str, name: str | None) -> str:
+        """Return the typename of a message that is given in JSON. Raises OperationError, ValueProblem."""
+        if name:
+            return self._values.resolve(name)
+        known = self._values.catalog.functions.get(function)
+        accepts = [] if known is None else [one for one in known.accepts if self._values.can_encode(one)]
+        if len(accepts) != 1:
+            several = ", ".join(accepts) or "none that JSON can be"
+            raise OperationError(f"say the type of the message: {function} takes {several}")
+        return accepts[0]
+
+    def send(self, function: str, id: str, type: str | None, value: Json) -> Json:
+        """Send a message that is given in JSON."""
+        plan = self._plan(function)
+        typename = self.accepted_type(function, type)
+        self._engine.feed(plan, id, argument(typename, self._values.encode(typename, value), self._engine.wire))
+        return {"sent": f"{function}/{id}", "type": typename}
+
+    def set_state(self, function: str, id: str, name: str, type: str | None, value: Json) -> Json:
+        """Give a state a value that is given in JSON."""
+        plan = self._plan(function)
+        cell = plan.by_name.get(name)
+        known = self._values.catalog.functions.get(function)
+        declared = cell.spec.typename if cell is not None else known.states.get(name, "") if known else ""
+        typename = self._values.resolve(type) if type else declared
+        if not typename:
+            raise OperationError(f"{function} declares no state {name!r}: say its type")
+        data = self._values.encode(typename, value)
+        if self._engine.wire == "v2":
+            data = argument(typename, data, "v2")  # what 2.x stores is an Any
+        _by_hand.write_state(self._engine, plan, id, name, typename, data, self._clock.now())
+        return {"set": f"{function}/{id}", "state": name}
+
+    def remove_state(self, function: str, id: str, name: str | None) -> Json:
+        """Delete a state of an address, or all of them."""
+        plan = self._plan(function)
+        rows = self._store.list_states(function, id, 0, None, 10_000)
+        names = [name] if name else [row.name for row in rows]
+        for one in names:
+            _by_hand.write_state(self._engine, plan, id, one, "", None, self._clock.now())
+        return {"removed": names}
+
+    def fire(self, seq: int) -> Json:
+        """Deliver a delayed message now."""
+        if not _by_hand.fire(self._engine, seq, self._stored(seq)):
+            raise OperationError(f"there is no delayed message {seq}")
+        return {"fired": seq}
+
+    def cancel(self, seq: int) -> Json:
+        """Take a delayed message back."""
+        if self._stored(seq) is None and self._engine.timers.known(seq) is None:
+            raise OperationError(f"there is no delayed message {seq}")
+        self._engine.timers.remove(seq, self._engine.boxes.delta)
+        return {"cancelled": seq}
+
+    def _stored(self, seq: int) -> tuple[int, str, bytes] | None:
+        rows = self._store.list_delayed(None, None, 1_000_000)
+        return next(((one.function, one.id, one.message) for one, _ in rows if one.seq == seq), None)
+
+    def retry(self, function: str, id: str) -> Json:
+        """Try a failing address again now."""
+        if not _by_hand.retry(self._engine, self._plan(function), id, self._clock.now()):
+            raise OperationError(f"{function}/{id} is not failing")
+        return {"retried": f"{function}/{id}"}
+
+    def skip(self, function: str, id: str) -> Json:
+        """Take the message away that an address fails at; it is kept among the skipped."""
+        skipped = _by_hand.skip(self._engine, self._plan(function), id, self._clock.now())
+        if skipped is None:
+            raise OperationError(f"{function}/{id} is not failing")
+        return {"skipped": skipped.seq, "address": f"{function}/{id}", "error": skipped.error}
+
+    def advance(self, ms: int) -> Json:
+        """Move time on."""
+        if not isinstance(self._clock, WallClock):
+            raise OperationError("time comes from the records here: it cannot be moved by hand")
+        self._clock.offset_ms += ms
+        self._store.put_meta(OFFSET, str(self._clock.offset_ms))
+        return {"now": self._clock.now(), "offset": self._clock.offset_ms}
+
+
+@contextlib.contextmanager
+def offline(data: Path, database: str) -> Iterator[Operations]:
+    """Open a folder that no runtime works in; what is done is committed at the end. Raises StoreError."""
+    lock = lock_folder(data)
+    try:
+        store = SqliteStore(data / database)
+        values = Values(Catalog.from_bytes(store.catalog()))
+        wire: Wire = "v2" if store.meta("wire") == "v2" else "v3"
+
+        def find(namespace: str, name: str) -> FunctionSpec | None:
+            typename = f"{namespace}/{name}"
+            return FunctionSpec(typename=typename) if typename in values.catalog.functions else None
+
+        engine = Engine(find, store.start(), wire=wire)
+        rows = store.messages(0, 1_000_000)
+        engine.paged(rows, last=True)
+        yield Operations(engine, store, values, WallClock(int(store.meta(OFFSET) or 0)))
+        store.commit(engine.take_delta())
+        store.close()
+    finally:
+        lock.close()

@@ -1,0 +1,72 @@
+"""A driver in the foreground: signals, progress, and its end.
+
+Here: `run_driver`. The first Ctrl-C or SIGTERM lets it finish and commit what it works on; a second one kills.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timezone
+from typing import TextIO
+
+from statefun.runtime._driver import Driver
+from statefun.runtime._progress import Progress
+
+__all__ = ["run_driver"]
+
+Beside = Callable[[], Awaitable[None]]
+_TICK_S = 0.05
+
+
+async def run_driver(driver: Driver, *, progress: TextIO | None = None, beside: Sequence[Beside] = ()) -> None:
+    """Run a driver until it ends or a signal stops it; `beside` runs as long as it does."""
+    loop = asyncio.get_running_loop()
+    asked: list[int] = []
+
+    def ask(number: int) -> None:
+        if asked:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        asked.append(number)
+        driver.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
+            loop.add_signal_handler(number, ask, number)
+    helpers = [asyncio.ensure_future(start()) for start in beside]
+    if progress is not None:
+        helpers.append(asyncio.ensure_future(_watch(driver, Progress(progress, "records"))))
+    try:
+        await driver.run()
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        for result in await asyncio.gather(*helpers, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError, RuntimeError):
+                loop.remove_signal_handler(number)
+
+
+async def _watch(driver: Driver, progress: Progress) -> None:
+    try:
+        while True:
+            _show(driver, progress)
+            await asyncio.sleep(_TICK_S)
+    finally:
+        _show(driver, progress, final=True)
+
+
+def _show(driver: Driver, progress: Progress, *, final: bool = False) -> None:
+    read = size = 0
+    with contextlib.suppress(OSError):
+        for source in driver.sources:
+            done, whole = source.progress()
+            read, size = read + done, size + whole
+    at = driver.clock.now()
+    note = f"{datetime.fromtimestamp(at / 1_000, tz=timezone.utc):%Y-%m-%d %H:%M}" if at else ""
+    progress.show(driver.fed, min(1.0, read / size) if size else 0.0, note, final=final)
