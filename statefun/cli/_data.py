@@ -21,7 +21,7 @@ from statefun.runtime._operations import OFFSET, OperationError, offline
 from statefun.runtime._plans import Wire
 from statefun.runtime._sqlite import SqliteStore
 from statefun.runtime._table import table
-from statefun.runtime._values import Json, Values, read_invocation
+from statefun.runtime._values import Json, Values, brief, read_invocation
 
 __all__ = ["Data", "add_data", "address", "address_or_function", "change", "print_rows", "shown_time"]
 
@@ -120,6 +120,8 @@ def print_rows(args: argparse.Namespace, headings: Sequence[str], rows: Sequence
 def _cell(heading: str, value: Json) -> Json:
     if isinstance(value, (dict, list)):
         return json.dumps(value, ensure_ascii=False)
+    if heading == "type":
+        return brief(str(value))
     if isinstance(value, int) and heading in ("due", "expires", "retry", "at"):
         return shown_time(value)
     return value

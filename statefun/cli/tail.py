@@ -6,9 +6,9 @@ import argparse
 import json
 import time
 
-from statefun._type import short
 from statefun.cli import Subparsers
 from statefun.cli._data import Data, add_data
+from statefun.runtime._values import brief
 
 __all__ = ["add_parser", "run"]
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
                 print(json.dumps(shown, ensure_ascii=False), flush=args.follow)
             else:
                 named = "" if args.egress else f"{row.egress}  "
-                print(f"{row.seq:>6}  {named}{short(row.typename).rpartition('.')[2]}  ", end="")
+                print(f"{row.seq:>6}  {named}{brief(row.typename).rpartition('.')[2]}  ", end="")
                 print(json.dumps(value, ensure_ascii=False), flush=args.follow)
             last = row.seq
         if not args.follow:

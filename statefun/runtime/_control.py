@@ -39,8 +39,8 @@ class ControlServer:
         self._file = data / FILE
         self._token = secrets.token_urlsafe(24)
 
-    async def serve(self) -> None:
-        """Answer until cancelled."""
+    async def serve(self, over: asyncio.Event) -> None:
+        """Answer until it is over."""
         server = await asyncio.start_server(self._answer, "127.0.0.1", 0, limit=_LIMIT)
         port = cast("int", server.sockets[0].getsockname()[1])
         handle = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -48,7 +48,7 @@ class ControlServer:
             json.dump({"port": port, "token": self._token, "pid": os.getpid()}, file)
         try:
             async with server:
-                await server.serve_forever()
+                await over.wait()
         finally:
             self._file.unlink(missing_ok=True)
 

@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal, cast
 
-from statefun._type import short
 from statefun.errors import ConfigError
 from statefun.runtime._plans import Wire
 from statefun.runtime._requests import argument
 from statefun.runtime._store import RecordRow
-from statefun.runtime._values import Json, ValueProblem, Values
+from statefun.runtime._values import Json, ValueProblem, Values, brief
 
 __all__ = ["BadLine", "LineReader", "LineWriter", "RecordFields"]
 
@@ -101,7 +100,7 @@ class LineWriter:
     def write(self, row: RecordRow) -> bytes:
         """Write one record, with its newline."""
         value = self._values.decode(row.typename, row.value, row.egress)
-        line: dict[str, Json] = {"type": short(row.typename)}
+        line: dict[str, Json] = {"type": brief(row.typename)}
         if isinstance(value, dict) and "topic" in value and "value" in value:
             line = cast("dict[str, Json]", value)  # a Kafka record: topic, key, headers, value
         else:

@@ -17,8 +17,10 @@ from statefun.runtime._progress import Progress
 
 __all__ = ["run_driver"]
 
-Beside = Callable[[], Awaitable[None]]
+Beside = Callable[[asyncio.Event], Awaitable[None]]
+"""What runs beside a driver, until the event is set."""
 _TICK_S = 0.05
+_GRACE_S = 2.0
 
 
 async def run_driver(driver: Driver, *, progress: TextIO | None = None, beside: Sequence[Beside] = ()) -> None:
@@ -36,14 +38,20 @@ async def run_driver(driver: Driver, *, progress: TextIO | None = None, beside: 
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
             loop.add_signal_handler(number, ask, number)
-    helpers = [asyncio.ensure_future(start()) for start in beside]
+    over = asyncio.Event()
+    helpers = [asyncio.ensure_future(start(over)) for start in beside]
+    for helper in helpers:
+        helper.add_done_callback(lambda _: driver.stop())  # a door that fails ends the run
     if progress is not None:
-        helpers.append(asyncio.ensure_future(_watch(driver, Progress(progress, "records"))))
+        helpers.append(asyncio.ensure_future(_watch(driver, Progress(progress, "records"), over)))
     try:
         await driver.run()
     finally:
-        for helper in helpers:
-            helper.cancel()
+        over.set()
+        if helpers:
+            _, late = await asyncio.wait(helpers, timeout=_GRACE_S)
+            for helper in late:
+                helper.cancel()
         for result in await asyncio.gather(*helpers, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
@@ -52,13 +60,12 @@ async def run_driver(driver: Driver, *, progress: TextIO | None = None, beside: 
                 loop.remove_signal_handler(number)
 
 
-async def _watch(driver: Driver, progress: Progress) -> None:
-    try:
-        while True:
-            _show(driver, progress)
-            await asyncio.sleep(_TICK_S)
-    finally:
-        _show(driver, progress, final=True)
+async def _watch(driver: Driver, progress: Progress, over: asyncio.Event) -> None:
+    while not over.is_set():
+        _show(driver, progress)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(over.wait(), _TICK_S)
+    _show(driver, progress, final=True)
 
 
 def _show(driver: Driver, progress: Progress, *, final: bool = False) -> None:

@@ -25,7 +25,7 @@ from statefun.protocol import ANY
 from statefun.runtime._catalog import Catalog
 from statefun.runtime._plans import Wire
 
-__all__ = ["Json", "ValueProblem", "Values", "read_invocation"]
+__all__ = ["Json", "ValueProblem", "Values", "brief", "read_invocation"]
 
 Json = object
 """Whatever `json` reads and writes."""
@@ -152,7 +152,7 @@ class Values:
                 return message.SerializeToString()
         except (json_format.ParseError, StatefunError, AttributeError, TypeError, UnicodeEncodeError) as error:
             problem = str(reason(error)).strip()
-            raise ValueProblem(f"{_brief(value)} cannot become {short(typename)}: {problem}") from error
+            raise ValueProblem(f"{_brief(value)} cannot become {brief(typename)}: {problem}") from error
         raise ValueProblem(f"the app does not say how {short(typename)!r} is written in JSON: give its bytes instead")
 
     def can_encode(self, typename: str) -> bool:
@@ -164,9 +164,14 @@ class Values:
         )
 
 
+def brief(typename: str) -> str:
+    """Write a typename as people do, and as `resolve` reads it."""
+    return short(typename).removeprefix("io.statefun.types/")
+
+
 def types_of(catalog: Catalog) -> set[str]:
     """List what the functions accept, as people write it."""
-    return {short(name) for known in catalog.functions.values() for name in known.accepts}
+    return {brief(name) for known in catalog.functions.values() for name in known.accepts}
 
 
 def _encode_primitive(typename: str, value: Json) -> bytes:

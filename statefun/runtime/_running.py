@@ -1,0 +1,176 @@
+"""`statefun run`: everything that an app is surrounded by, put together from options.
+
+Here: `run_app`. What it prints goes to standard error; records go to standard output, so that they can be piped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from statefun._clock import Clock, RecordClock, WallClock
+from statefun._http import Door
+from statefun.errors import ConfigError
+from statefun.runtime._assembly import DATABASE, Runtime
+from statefun.runtime._control import ControlServer
+from statefun.runtime._delta import Delta
+from statefun.runtime._driver import Driver, Pace
+from statefun.runtime._http_ingress import HttpIngress
+from statefun.runtime._jsonl import LineReader, LineWriter, RecordFields
+from statefun.runtime._loading import load_app
+from statefun.runtime._operations import OFFSET, Operations
+from statefun.runtime._plans import Wire
+from statefun.runtime._reload import Reloader
+from statefun.runtime._session import Beside, run_driver
+from statefun.runtime._sinks import FileSink, Sink, StdoutSink
+from statefun.runtime._sources import FileSource, Source, StdinSource
+from statefun.runtime._values import brief
+from statefun.runtime._web import listen, serve
+
+__all__ = ["ReadFile", "RunOptions", "run_app"]
+
+log = logging.getLogger("statefun.runtime")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFile:
+    """A JSONL file to read, or standard input."""
+
+    path: Path | None
+    to: str | None
+    type: str | None = None
+    id_field: str | None = None
+    time_field: str | None = None
+    time_unit: Literal["iso", "seconds", "milliseconds"] = "iso"
+    follow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What `statefun run` was told."""
+
+    app: str
+    module: Path | None = None
+    data: Path = Path(".statefun")
+    host: str = "127.0.0.1"
+    port: int | None = 8080
+    """None: no HTTP ingress."""
+    read: ReadFile | None = None
+    write: Path | None = None
+    clock: Literal["wall", "records"] = "wall"
+    exit_at_end: bool = False
+    wire: Wire = "v3"
+    stub_kafka: Path | None = None
+    keep: int = 100_000
+    reload: bool = False
+    quiet: bool = False
+
+
+def say(text: str) -> None:
+    """Tell whoever started it."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def run_app(options: RunOptions) -> bool:
+    """Run an app until it ends; tell whether somebody stopped it. Raises StatefunError."""
+    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    if options.module is not None or options.app.endswith((".yaml", ".yml")):
+        raise ConfigError("module.yaml is not read yet: run the app itself, module:functions")
+    reloader = Reloader(options.reload)
+    try:
+        app = load_app(options.app)
+    except Exception:
+        if not options.reload:
+            raise
+        return reloader.wait_and_restart()
+    runtime = Runtime.in_process(
+        app.functions, options.data, around=app.around, wire=options.wire, slow=_warn_slow
+    )
+    with runtime:
+        stopped = asyncio.run(_run(options, runtime, reloader))
+    return reloader.restart_if_asked() or stopped
+
+
+def _warn_slow(typename: str, seconds: float) -> None:
+    log.warning("%s held everything up for %.1f s: declare it with 'async def', or let it do less at once", typename, seconds)
+
+
+async def _run(options: RunOptions, runtime: Runtime, reloader: Reloader) -> bool:
+    clock: Clock
+    if options.clock == "records":
+        clock = RecordClock()
+    else:
+        clock = WallClock(int(runtime.store.meta(OFFSET) or 0))
+    sinks: list[Sink] = []
+    if options.write is not None:
+        sinks.append(FileSink(options.write, LineWriter(runtime.values), None))
+    if not options.quiet:
+        sinks.append(StdoutSink(LineWriter(runtime.values), None))
+    driver = Driver(
+        runtime.pump, clock, sinks=sinks, pace=Pace(keep=options.keep), exit_at_end=options.exit_at_end
+    )
+    driver.sources += _sources(options, runtime, driver)
+    driver.on_commit.append(_log_failures(runtime))
+    operations = Operations(runtime.engine, runtime.store, runtime.values, clock)
+    beside: list[Beside] = [ControlServer(driver, operations, runtime.data).serve]
+    say(f"data: {runtime.data / DATABASE} (statefun status, state ls, tail look at it; statefun reset wipes it)")
+    if options.port is not None:
+        sock = reloader.inherited() or listen(options.host, options.port)
+        reloader.keep(sock)
+        app = HttpIngress(driver, runtime.values, Door([options.host]))
+        beside.append(lambda over: serve(app, sock, over))
+        host, port = sock.getsockname()[:2]
+        say(f"messages: POST http://{host}:{port}/<namespace>/<name>/<id>, e.g. {_example(runtime, host, port)}")
+    if options.reload:
+        beside.append(lambda over: reloader.watch(driver, over))
+    bar = sys.stderr if options.exit_at_end and options.read is not None and options.quiet else None
+    await run_driver(driver, progress=bar, beside=beside)
+    return driver.stopping and not reloader.asked
+
+
+def _sources(options: RunOptions, runtime: Runtime, driver: Driver) -> Sequence[Source]:
+    read = options.read
+    if read is None:
+        return ()
+    if read.to is None:
+        raise ConfigError("--read needs --to: the function that the records go to")
+    fields = None
+    if read.id_field is not None:
+        fields = RecordFields(id=read.id_field, time=read.time_field, time_unit=read.time_unit)
+    reader = LineReader(runtime.values, runtime.wire, type=read.type, fields=fields)
+    if read.path is None:
+        loop = asyncio.get_running_loop()
+        return (StdinSource(reader, (read.to,), lambda: _wake(loop, driver)),)
+    return (FileSource(read.path, reader, (read.to,), follow=read.follow),)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, driver: Driver) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(driver.wake)
+
+
+class _log_failures:  # noqa: N801 -- used as a function
+    """Logs each failure once an attempt."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def __call__(self, delta: Delta) -> None:
+        for row in delta.failed:
+            name = self._runtime.engine.names.text(row.function)
+            wait = max(0, row.retry_at - row.last_at) / 1_000
+            log.warning("%s/%s failed (attempt %d, next in %.1f s): %s", name, row.id, row.attempts, wait, row.error)
+
+
+def _example(runtime: Runtime, host: str, port: int) -> str:
+    for name, known in runtime.values.catalog.functions.items():
+        for typename in known.accepts:
+            if runtime.values.can_encode(typename):
+                kind = f"application/json; type={brief(typename)}"
+                return f"curl http://{host}:{port}/{name}/me -H 'content-type: {kind}' -d '…'"
+    return "curl -d …"
