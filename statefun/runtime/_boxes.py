@@ -223,7 +223,10 @@ class Boxes:
             if new.pop(seq, None) is None:
                 done.append(seq)
         self.held -= len(seqs)
-        self.rest(box)
+        if box.queue or box.cold_from:
+            self.rest(box)
+        else:
+            box.status = IDLE
 
     def rest(self, box: Box) -> None:
         """Let an address whose request is answered go on, or be idle."""

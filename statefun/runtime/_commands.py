@@ -24,13 +24,15 @@ Stored = tuple[str, int, int, bytes, int | None]
 class Call:
     """Call a function: hand the request to it, and the outcome to `reply` or `fail`."""
 
-    __slots__ = ("box", "messages", "request", "seqs")
+    __slots__ = ("box", "messages", "request", "seqs", "states")
 
-    def __init__(self, box: Box, request: bytes, messages: list[bytes], seqs: list[int]) -> None:
+    def __init__(self, box: Box, request: bytes, messages: list[bytes], seqs: list[int], states: int) -> None:
         self.box = box
         self.request = request
         self.messages = messages
         self.seqs = seqs
+        self.states = states
+        """How many states the request holds."""
 
 
 @dataclass(frozen=True, slots=True)

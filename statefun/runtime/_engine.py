@@ -28,6 +28,8 @@ from statefun.runtime._timers import Delayed, Timers
 
 __all__ = ["Engine", "encode_state"]
 
+_parse = Reply.FromString
+_RESULT = 0xA2  # the first byte of the tag of invocation_result; that of incomplete_invocation_context is 0xAA
 Find = Callable[[str, str], "FunctionSpec | None"]
 
 
@@ -94,16 +96,20 @@ class Engine:
         while ready:
             box = ready.popleft()
             plan = box.plan
-            if plan.registers and self._must_wait(box):
+            states = box.states
+            if plan.registers:
+                if self._must_wait(box):
+                    continue
+            elif states is None or len(states) != len(plan.cells):
+                self.boxes.wake(box)  # its function has registered a state since
                 continue
             messages, seqs = self.boxes.take(box, 1 if box.alone else plan.max_batch)
             if plan.expires:
                 self._expire(box, now)
             box.status = BUSY
             self.calls += 1
-            states = box.states
             assert states is not None
-            return Call(box, encode_request(plan, box.address, states, messages), messages, seqs)
+            return Call(box, encode_request(plan, box.address, states, messages), messages, seqs, len(states))
         return self._next_load()
 
     def _must_wait(self, box: Box) -> bool:
@@ -159,8 +165,8 @@ class Engine:
         plan = box.plan
         try:
             if data:
-                parsed = Reply.FromString(data)
-                if parsed.HasField("incomplete_invocation_context"):
+                parsed = _parse(data)
+                if data[0] != _RESULT and parsed.HasField("incomplete_invocation_context"):
                     self._register(call, parsed)
                     return
                 self.effects.apply(box, parsed.invocation_result, now)
@@ -176,7 +182,7 @@ class Engine:
             self._release(plan)
         if box.alone:
             box.alone -= 1
-        if len(self.failures) and self.failures.forget(box):
+        if self.failures.rows and self.failures.forget(box):
             self.boxes.delta.healed.append((plan.index, box.identity))
         self.boxes.settle(box, call.seqs)
 
@@ -191,7 +197,7 @@ class Engine:
             if known is not None and known.spec.typename != spec.typename:
                 was = known.spec.typename
                 raise BadReply(f"state {spec.name!r} is registered as {was!r}, and is asked for as {spec.typename!r}")
-        if all(spec.name in plan.by_name for spec in specs):
+        if call.states == len(plan.cells) and all(spec.name in plan.by_name for spec in specs):
             raise BadReply(f"{plan.typename} asks for states that it was just sent: {[spec.name for spec in specs]}")
         for spec in specs:
             plan.register(spec, self.names)

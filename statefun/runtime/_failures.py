@@ -28,17 +28,18 @@ class Failures:
 
     def __init__(self, jitter: Callable[[], float]) -> None:
         self._jitter = jitter
-        self._rows: dict[bytes, FailureRow] = {}
+        self.rows: dict[bytes, FailureRow] = {}
+        """By address."""
         self._heap: list[tuple[int, bytes]] = []
 
     def restore(self, box: Box, row: FailureRow) -> None:
         """Take a failure that the store remembers."""
-        self._rows[box.address] = row
+        self.rows[box.address] = row
         heapq.heappush(self._heap, (row.retry_at, box.address))
 
     def note(self, box: Box, seq: int, error: str, detail: str, now: int) -> FailureRow:
         """Count an attempt that failed, and set the time of the next."""
-        last = self._rows.get(box.address)
+        last = self.rows.get(box.address)
         attempts = 1 if last is None or last.seq != seq else last.attempts + 1
         wait = min(FIRST_RETRY_MS * 2 ** min(attempts - 1, 20), LONGEST_RETRY_MS)
         row = FailureRow(
@@ -57,28 +58,28 @@ class Failures:
 
     def hurry(self, box: Box, now: int) -> FailureRow:
         """Try an address again now."""
-        row = replace(self._rows[box.address], retry_at=now)
+        row = replace(self.rows[box.address], retry_at=now)
         self._set(box.address, row)
         return row
 
     def _set(self, address: bytes, row: FailureRow) -> None:
-        self._rows[address] = row
+        self.rows[address] = row
         heapq.heappush(self._heap, (row.retry_at, address))
 
     def forget(self, box: Box) -> bool:
         """Forget the failure of an address; tell whether there was one."""
-        return self._rows.pop(box.address, None) is not None
+        return self.rows.pop(box.address, None) is not None
 
     def get(self, box: Box) -> FailureRow | None:
         """Return the failure of an address."""
-        return self._rows.get(box.address)
+        return self.rows.get(box.address)
 
     def due(self, now: int) -> list[bytes]:
         """Return the addresses that are to be tried again."""
         found: list[bytes] = []
         while self._heap and self._heap[0][0] <= now:
             at, address = heapq.heappop(self._heap)
-            row = self._rows.get(address)
+            row = self.rows.get(address)
             if row is not None and row.retry_at == at:
                 found.append(address)
         return found
@@ -87,11 +88,11 @@ class Failures:
         """Return when the next attempt is."""
         while self._heap:
             at, address = self._heap[0]
-            row = self._rows.get(address)
+            row = self.rows.get(address)
             if row is not None and row.retry_at == at:
                 return at
             heapq.heappop(self._heap)
         return None
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)

@@ -69,11 +69,12 @@ class StateCell:
     """One registered state of a function, with the parts of it that every request repeats."""
 
     __slots__ = (
-        "bare", "empty", "expire_ms", "head", "index", "name", "name_id", "prefix", "renewed", "spec", "type_id",
+        "bare", "bit", "empty", "expire_ms", "head", "index", "name", "name_id", "prefix", "renewed", "spec", "type_id",
     )  # fmt: skip
 
     def __init__(self, index: int, spec: StateSpec, wire: Wire, names: Names) -> None:
         self.index = index
+        self.bit = 1 << index
         self.spec = spec
         self.name = spec.name
         self.name_id = names.id(spec.name)
@@ -96,8 +97,8 @@ class Plan:
     """One type of function, as the engine works with it."""
 
     __slots__ = (
-        "by_name", "cells", "expires", "index", "max_batch", "name", "namespace", "prefix", "probe", "registers",
-        "typename", "waiting", "wire",
+        "by_name", "cells", "expires", "id_prefix", "index", "max_batch", "name", "namespace", "prefix", "probe",
+        "registers", "typename", "waiting", "wire",
     )  # fmt: skip
 
     def __init__(self, spec: FunctionSpec, wire: Wire, names: Names) -> None:
@@ -108,6 +109,7 @@ class Plan:
         self.max_batch = spec.max_batch if spec.max_batch > 0 else BATCH
         self.prefix = _field(b"\x0a", self.namespace) + _field(b"\x12", self.name)
         """The encoded Address up to its id."""
+        self.id_prefix = self.prefix + b"\x1a"
         self.cells: list[StateCell] = []
         self.by_name: dict[str, StateCell] = {}
         self.expires = False
@@ -132,7 +134,8 @@ class Plan:
 
     def address(self, identity: str) -> bytes:
         """Encode the Address of one instance."""
-        return self.prefix + _field(b"\x1a", identity)
+        data = identity.encode()
+        return b"%b%b%b" % (self.id_prefix, varint(len(data)), data) if data else self.prefix
 
 
 def value_prefix(typename: str, wire: Wire) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from statefun._primitives import varint
 from statefun._proto.wire_v3_pb2 import Address
-from statefun.runtime._plans import Plan, StateCell, Wire, value_prefix
+from statefun.runtime._plans import Plan, Wire, value_prefix
 
 __all__ = ["argument", "caller_field", "encode_request", "invocation", "parse_address"]
 
@@ -36,19 +36,17 @@ def encode_request(
 ) -> bytes:
     """Encode a `ToFunction`."""
     parts = [b"\x0a", varint(len(address)), address]
-    for cell, value in zip(plan.cells, states, strict=False):
-        parts += (cell.bare,) if value is None else state_entry(cell, value)
+    for value, cell in zip(states, plan.cells, strict=False):
+        if value is None:
+            parts.append(cell.bare)
+        else:
+            head = cell.head
+            size = varint(len(value))
+            parts += (b"\x12", varint(len(head) + len(size) + len(value)), head, size, value)
     for message in messages:
         parts += (b"\x1a", varint(len(message)), message)
     body = b"".join(parts)
     return b"\xa2\x06%b%b" % (varint(len(body)), body)
-
-
-def state_entry(cell: StateCell, value: bytes) -> tuple[bytes, ...]:
-    """Encode one `PersistedValue` with its value."""
-    head = cell.head
-    size = varint(len(value))
-    return b"\x12", varint(len(head) + len(size) + len(value)), head, size, value
 
 
 def parse_address(data: bytes) -> tuple[str, str, str]:
