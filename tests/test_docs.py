@@ -119,7 +119,8 @@ def check_console(block: Block) -> None:
     for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.code, re.MULTILINE):
         program, *arguments = shlex.split(command)
         if program == "python":
-            done = subprocess.run((sys.executable, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+            quiet = (sys.executable, "-W", "ignore::RuntimeWarning")  # protobuf may run in pure Python
+            done = subprocess.run((*quiet, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
             assert (done.stdout, done.stderr) == (output, ""), command
         elif program == "make":
             assert set(arguments) <= set(targets), command
@@ -209,7 +210,7 @@ def test_table_of_types(wire: Wire, names: dict[str, Any]) -> None:
                 hint = eval(what.strip("`"), names)  # noqa: S307 -- our own page
             assert uses == [yes_or_no(FunctionRef, hint), yes_or_no(KafkaEgress, hint), "yes"], what
         spec: ValueSpec[Any, Any] = ValueSpec("n", getattr(hint, "__metadata__", (hint,))[0])
-        expected = typed(typename, ast.literal_eval(literal))
+        data = ast.literal_eval(literal)
 
         def write(context: Context, _message: Any, example: Any = example, spec: ValueSpec[Any, Any] = spec) -> None:
             context[spec] = example
@@ -220,9 +221,10 @@ def test_table_of_types(wire: Wire, names: dict[str, Any]) -> None:
             assert context[spec] == example
 
         answer = run_function(wire, write, typed("x/y"), specs=[spec])
-        assert answer.mutations == [("n", expected)], what
-        assert [message for *_, message in answer.sent] in ([expected], []), what
-        run_function(wire, read, typed("x/y"), specs=[spec], states={"n": expected})
+        written = [value for _, value in answer.mutations] + [message for *_, message in answer.sent]
+        # part by part: an Any of pure-Python protobuf cannot be compared if its type is unknown
+        assert {(value.type_url, value.value) for value in written if value is not None} == {(typename, data)}, what
+        run_function(wire, read, typed("x/y"), specs=[spec], states={"n": typed(typename, data)})
 
 
 def test_table_of_json(names: dict[str, Any]) -> None:

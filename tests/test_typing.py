@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+
+from tests.typing.mutations import MUTATIONS, Mutation, pattern
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -46,6 +49,13 @@ def test_mutations() -> None:
         sys.executable, "-m", "tests.typing.mutations", "at() is too wide", "state is Any", "Kafka takes numbers"
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
+def test_mutations_apply(mutation: Mutation) -> None:
+    """Each mutation breaks something that the package still has."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "statefun").rglob("*.py")]
+    assert any(re.search(pattern(mutation.old), text) for text in texts), mutation.old
 
 
 @pytest.fixture

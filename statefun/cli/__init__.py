@@ -4,8 +4,8 @@ Here: the table of commands, and `main`. A command is one module of this package
 says what it takes, and `run`, which calls one typed function and prints. Only the module of the command that was asked
 for is imported.
 
-Exit status: 0 done; 1 it could not be done, and why is on standard error; 2 the command line is wrong; 130 stopped by
-Ctrl-C.
+Exit status: 0 done; 1 it could not be done, or something is wrong with what was looked at; 2 the command line is wrong;
+130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-__all__ = ["COMMANDS", "main", "parser"]
+__all__ = ["COMMANDS", "Subparsers", "command", "main", "parser"]
 
 COMMANDS: dict[str, str] = {
+    "new": "make a small typed app",
+    "proto": "generate the protobuf modules and stubs of an app",
     "run": "run an app on this machine, durably",
-    "serve": "serve an app's functions over HTTP",
     "send": "send a message to an address",
     "tail": "show the records that egresses were given",
     "state": "list, read, set and remove states",
@@ -32,8 +33,10 @@ COMMANDS: dict[str, str] = {
     "status": "say how much there is of everything",
     "doctor": "look for what is wrong with a data folder",
     "reset": "forget everything in a data folder",
-    "new": "make a small typed app",
-    "proto": "generate the protobuf modules and stubs of an app",
+    "check": "compare a module.yaml with the code that it deploys",
+    "module": "write a module.yaml for an app",
+    "lock": "write down what must not change between two deployments",
+    "serve": "serve an app's functions over HTTP",
 }
 """Each command with its line of help."""
 INTERRUPTED = 130
@@ -56,13 +59,13 @@ class Command(Protocol):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    chosen = words[0] if words and words[0] in COMMANDS else None
-    args = parser([chosen] if chosen else [*COMMANDS] if words[:1] == ["help"] else []).parse_args(words)
-    if chosen is None:
-        parser([]).print_help()
+    name = words[0] if words and words[0] in COMMANDS else None
+    args = parser([name] if name else []).parse_args(words)
+    if name is None:
+        parser([]).print_help(sys.stderr)
         return 2
     try:
-        return command(chosen).run(args)
+        return command(name).run(args)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever read it has seen enough
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, StatefunError):
             raise
-        print(f"statefun {chosen}: {error}", file=sys.stderr)
+        print(f"statefun {name}: {error}", file=sys.stderr)
         return 1
 
 
@@ -86,14 +89,14 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser with these commands in full, and the others by their line of help."""
     top = argparse.ArgumentParser(
         prog="statefun",
-        description="Run, serve and look at apps of typed stateful functions.",
+        description="Work with apps of typed stateful functions.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="commands:\n" + "\n".join(f"  {name:<10}{line}" for name, line in COMMANDS.items()),
         usage="statefun [-h] [--version] <command> ...",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")
     if names:
-        subparsers = top.add_subparsers(metavar="<command>", help=argparse.SUPPRESS)
+        subparsers = top.add_subparsers(metavar="<command>", help=argparse.SUPPRESS, prog="statefun")
         for name in names:
             command(name).add_parser(subparsers)
     else:
@@ -102,7 +105,7 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Prints the version; importing the package is only needed for that."""
+    """Prints the version; the package is imported for that only."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from statefun import __version__  # noqa: PLC0415 -- as above

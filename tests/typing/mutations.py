@@ -41,8 +41,8 @@ MUTATIONS = {
         "def send(self, target: Any, /, *args: Any, **kwargs: Any)",
     ),
     "send() packs by itself": Mutation(
-        "def send(self, typename: str, id: str, message: AnyPb, /)",
-        "def send(self, typename: str, id: str, message: Sendable, /)",
+        "def send(self, typename: str, id: str, message: AnyPb)",
+        "def send(self, typename: str, id: str, message: Sendable)",
     ),
     "a token may be anything": Mutation("token: str | None = None", "token: Any = None"),
     "cancel() takes anything": Mutation("def cancel(self, token: str)", "def cancel(self, token: Any)"),
@@ -60,7 +60,7 @@ MUTATIONS = {
         "Callable[[Callable[[Context[S], M], R]], StatefulFunction[M, S, R]]",
         "Callable[[Callable[[Context[S], M], R]], StatefulFunction[Any, S, R]]",
     ),
-    "a function may return anything": Mutation('TypeVar("R", bound="Awaitable[None] | None")', 'TypeVar("R")'),
+    "a function may return anything": Mutation('TypeVar("R", bound=Awaitable[None] | None)', 'TypeVar("R")'),
     # state
     "state is Any": Mutation("def state(self) -> S_co:", "def state(self) -> Any:"),
     "an item is Any": Mutation("key: ValueSpec[T, D]) -> T | D", "key: ValueSpec[T, D]) -> Any"),
@@ -71,11 +71,11 @@ MUTATIONS = {
     "everything can be stored": Mutation("Storable = Sendable |", "Storable = object | Sendable |"),
     "value(type=) says nothing": Mutation("type: Type[T], name: str", "type: Any, name: str"),
     "state() is Any": Mutation(
-        "def __call__(self, name: str, /) -> StateHandle:", "def __call__(self, name: str, /) -> Any:"
+        "def __call__(self, name: str) -> StateHandle:", "def __call__(self, name: str) -> Any:"
     ),
     "unpack() gives Any": Mutation(
-        "def unpack(self, type: type[V], /) -> V | None: ...",
-        "def unpack(self, type: type[V], /) -> Any: ...",
+        "def unpack(self, into_class: type[V]) -> V | None: ...",
+        "def unpack(self, into_class: type[V]) -> Any: ...",
     ),
     # egresses
     "a record may be anything": Mutation(

@@ -58,6 +58,27 @@ def packed(context: Context, message: Any) -> None:
     context.send_egress("example/greets", user)  # E
 
 
+@functions.bind("example/keywords")
+def keywords(context: Context, message: Any) -> None:
+    """Every argument has the name that it has in 2.x."""
+    user = User()
+    hour = timedelta(hours=1)
+    context.send(typename="example/hello", id="bob", message=message)
+    context.send("example/hello", "bob", message=message)
+    context.pack_and_send(typename="example/hello", id="bob", message=user)
+    context.send_after(delay=hour, typename="example/hello", id="bob", message=message)
+    context.pack_and_send_after(delay=hour, typename="example/hello", id="bob", message=user)
+    context.send_egress(typename="example/greets", message=message)
+    context.pack_and_send_egress(typename="example/greets", message=user)
+    context.reply(message=message)
+    context.pack_and_reply(message=user)
+    context.state(name="count").pack(message=user)
+    context.state(name="count").unpack(into_class=User)
+    context.send(typename="example/hello", id="bob", message=user)  # E
+    context.send(typename="example/hello", identity="bob", message=message)  # E
+    context.send_after(typename="example/hello", id="bob", message=message)  # E
+
+
 @functions.bind("example/addresses")
 def addresses(context: Context, message: User) -> None:
     assert_type(context.address, Address)
@@ -114,6 +135,7 @@ def registered(context: Context, message: User) -> None: ...
 
 
 functions.register("example/registered", registered)
+functions.register(typename="example/registered_too", fun=registered)
 functions.for_type("example", "registered")
 functions.for_type("example/registered")  # E
 
