@@ -32,7 +32,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     top.add_argument("--write", type=Path, metavar="FILE", help="write every record to a JSONL file, exactly once")
     top.add_argument("--clock", choices=("wall", "records"), default="wall", help="where the time comes from (wall)")
     top.add_argument("--exit-at-end", action="store_true", help="end when all input is read and handled")
-    top.add_argument("--wire", choices=("v2", "v3"), default="v3", help="the protocol that functions are called in (v3)")
+    top.add_argument("--wire", choices=("v2", "v3"), help="the protocol that functions are called in (what module.yaml says, else v3)")
     top.add_argument("--stub-kafka", type=Path, metavar="DIR", help="read and write JSONL files instead of Kafka topics")
     top.add_argument("--keep", type=int, default=100_000, metavar="N", help="records that stay readable (100000)")
     top.add_argument("--reload", action="store_true", help="start anew when a source file changes")

@@ -83,7 +83,7 @@ class LineReader:
         if typename is None:
             raise BadLine(f"it does not say its type: give {fields.type or 'type'!r}, or the type of all lines")
         time = _time(_at(record, fields.time), fields) if fields.time else None
-        if self._fields is None and "base64" in record:
+        if fields.value == "value" and "base64" in record:
             data = base64.b64decode(str(record["base64"]), validate=True)
         else:
             value = record if self._fields is not None and fields.value is None else _at(record, fields.value or "value")

@@ -11,15 +11,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 from typing import Literal
 
 from statefun._clock import Clock, RecordClock, WallClock
-from statefun._http import Door
+from statefun._http import ASGIApp, Door
 from statefun.errors import ConfigError
+from statefun.module import Module, read
 from statefun.runtime._assembly import DATABASE, Runtime
+from statefun.runtime._catalog import Catalog
 from statefun.runtime._control import ControlServer
 from statefun.runtime._delta import Delta
 from statefun.runtime._driver import Driver, Pace
+from statefun.runtime._http_endpoint import HttpEndpoint
 from statefun.runtime._http_ingress import HttpIngress
 from statefun.runtime._jsonl import LineReader, LineWriter, RecordFields
 from statefun.runtime._loading import load_app
@@ -29,6 +33,7 @@ from statefun.runtime._reload import Reloader
 from statefun.runtime._session import Beside, run_driver
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
+from statefun.runtime._surroundings import PORT, Surroundings, egress_names, routes, surroundings, wire_of
 from statefun.runtime._values import brief
 from statefun.runtime._web import listen, serve
 
@@ -64,7 +69,8 @@ class RunOptions:
     write: Path | None = None
     clock: Literal["wall", "records"] = "wall"
     exit_at_end: bool = False
-    wire: Wire = "v3"
+    wire: Wire | None = None
+    """None: what module.yaml says, else v3."""
     stub_kafka: Path | None = None
     keep: int = 100_000
     reload: bool = False
@@ -79,58 +85,100 @@ def say(text: str) -> None:
 def run_app(options: RunOptions) -> bool:
     """Run an app until it ends; tell whether somebody stopped it. Raises StatefunError."""
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
-    if options.module is not None or options.app.endswith((".yaml", ".yml")):
-        raise ConfigError("module.yaml is not read yet: run the app itself, module:functions")
     reloader = Reloader(options.reload)
     try:
-        app = load_app(options.app)
+        runtime, module, endpoint = _open(options)
     except Exception:
         if not options.reload:
             raise
         return reloader.wait_and_restart()
-    runtime = Runtime.in_process(
-        app.functions, options.data, around=app.around, wire=options.wire, slow=_warn_slow
-    )
     with runtime:
-        stopped = asyncio.run(_run(options, runtime, reloader))
+        stopped = asyncio.run(_run(options, runtime, module, endpoint, reloader))
     return reloader.restart_if_asked() or stopped
 
 
+def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | None]:
+    """Open the data folder for what is to run: an app in this process, or the endpoints of a module.yaml."""
+    if options.app.endswith((".yaml", ".yml")):
+        module = read(options.app)
+        endpoint = HttpEndpoint(routes(module))
+        runtime = Runtime(endpoint, Catalog(), options.data, wire=wire_of(module), egresses=egress_names(module))
+        return runtime, module, endpoint
+    app = load_app(options.app)
+    named = None if options.module is None else read(str(options.module))
+    runtime = Runtime.in_process(
+        app.functions,
+        options.data,
+        around=app.around,
+        wire=options.wire or (wire_of(named) if named is not None else "v3"),
+        egresses=None if named is None else egress_names(named),
+        slow=_warn_slow,
+    )
+    return runtime, named, None
+
+
 def _warn_slow(typename: str, seconds: float) -> None:
-    log.warning("%s held everything up for %.1f s: declare it with 'async def', or let it do less at once", typename, seconds)
+    log.warning(
+        "%s held everything up for %.1f s: declare it with 'async def', or let it do less at once", typename, seconds
+    )
 
 
-async def _run(options: RunOptions, runtime: Runtime, reloader: Reloader) -> bool:
+async def _run(
+    options: RunOptions, runtime: Runtime, module: Module | None, endpoint: HttpEndpoint | None, reloader: Reloader
+) -> bool:
     clock: Clock
     if options.clock == "records":
         clock = RecordClock()
     else:
         clock = WallClock(int(runtime.store.meta(OFFSET) or 0))
-    sinks: list[Sink] = []
-    if options.write is not None:
-        sinks.append(FileSink(options.write, LineWriter(runtime.values), None))
-    if not options.quiet:
-        sinks.append(StdoutSink(LineWriter(runtime.values), None))
-    driver = Driver(
-        runtime.pump, clock, sinks=sinks, pace=Pace(keep=options.keep), exit_at_end=options.exit_at_end
-    )
-    driver.sources += _sources(options, runtime, driver)
+    driver = Driver(runtime.pump, clock, pace=Pace(keep=options.keep), exit_at_end=options.exit_at_end)
+    loop = asyncio.get_running_loop()
+    around = Surroundings()
+    if module is not None:
+        around = surroundings(
+            module, runtime.values, runtime.wire, stub=options.stub_kafka, wake=lambda: _wake(loop, driver)
+        )
+    driver.sources += [*around.sources, *_sources(options, runtime, driver)]
+    driver.sinks += [*around.sinks, *_sinks(options, runtime, module)]
     driver.on_commit.append(_log_failures(runtime))
     operations = Operations(runtime.engine, runtime.store, runtime.values, clock)
     beside: list[Beside] = [ControlServer(driver, operations, runtime.data).serve]
     say(f"data: {runtime.data / DATABASE} (statefun status, state ls, tail look at it; statefun reset wipes it)")
-    if options.port is not None:
-        sock = reloader.inherited() or listen(options.host, options.port)
-        reloader.keep(sock)
-        app = HttpIngress(driver, runtime.values, Door([options.host]))
-        beside.append(lambda over: serve(app, sock, over))
-        host, port = sock.getsockname()[:2]
-        say(f"messages: POST http://{host}:{port}/<namespace>/<name>/<id>, e.g. {_example(runtime, host, port)}")
+    port = options.port if module is None or options.port != PORT else None
+    if port is not None:
+        door = Door([options.host])
+        make = lambda driver: HttpIngress(driver, runtime.values, door)  # noqa: E731 -- one of a list of such
+        around.doors.insert(0, ("messages: POST", make, options.host, port))
+    for number, (what, make_app, host, wanted) in enumerate(around.doors):
+        sock = (reloader.inherited() if number == 0 else None) or listen(host, wanted)
+        if number == 0:
+            reloader.keep(sock)
+        beside.append(_served(make_app(driver), sock))
+        place = "{}:{}".format(*sock.getsockname()[:2])
+        example = f", e.g. {_example(runtime, place)}" if what.startswith("messages") else ""
+        say(f"{what} http://{place}{example}")
     if options.reload:
         beside.append(lambda over: reloader.watch(driver, over))
     bar = sys.stderr if options.exit_at_end and options.read is not None and options.quiet else None
-    await run_driver(driver, progress=bar, beside=beside)
+    try:
+        await run_driver(driver, progress=bar, beside=beside)
+    finally:
+        if endpoint is not None:
+            await endpoint.close()
     return driver.stopping and not reloader.asked
+
+
+def _served(app: ASGIApp, sock: socket) -> Beside:
+    return lambda over: serve(app, sock, over)
+
+
+def _sinks(options: RunOptions, runtime: Runtime, module: Module | None) -> Sequence[Sink]:
+    sinks: list[Sink] = []
+    if options.write is not None:
+        sinks.append(FileSink(options.write, LineWriter(runtime.values), None))
+    if module is None and not options.quiet:
+        sinks.append(StdoutSink(LineWriter(runtime.values), None))
+    return sinks
 
 
 def _sources(options: RunOptions, runtime: Runtime, driver: Driver) -> Sequence[Source]:
@@ -167,10 +215,10 @@ class _log_failures:  # noqa: N801 -- used as a function
             log.warning("%s/%s failed (attempt %d, next in %.1f s): %s", name, row.id, row.attempts, wait, row.error)
 
 
-def _example(runtime: Runtime, host: str, port: int) -> str:
+def _example(runtime: Runtime, place: str) -> str:
     for name, known in runtime.values.catalog.functions.items():
         for typename in known.accepts:
             if runtime.values.can_encode(typename):
                 kind = f"application/json; type={brief(typename)}"
-                return f"curl http://{host}:{port}/{name}/me -H 'content-type: {kind}' -d '…'"
-    return "curl -d …"
+                return f"curl http://{place}/{name}/me -H 'content-type: {kind}' -d '…'"
+    return f"curl http://{place}/<namespace>/<name>/<id> -d '…'"

@@ -1,0 +1,205 @@
+"""What a module.yaml surrounds an app with: endpoints, ingresses, egresses.
+
+Here: a `Module` into routes, sources, sinks and doors. Kafka and Kinesis are not served yet; with a folder to stub
+them, a topic is a JSONL file of its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from typing_extensions import assert_never
+
+from statefun._http import ASGIApp, Door
+from statefun.errors import ConfigError, with_help
+from statefun.module._model import (
+    AsyncTransport,
+    Egress,
+    Endpoint,
+    HttpIngress,
+    Ingress,
+    JsonlEgress,
+    JsonlIngress,
+    KafkaEgress,
+    KafkaIngress,
+    KeptEgress,
+    KinesisEgress,
+    KinesisIngress,
+    Module,
+    OkHttpTransport,
+    PlaygroundEgress,
+    PlaygroundIngress,
+    ProtobufKafkaIngress,
+    StdoutEgress,
+    Topic,
+)
+from statefun.runtime import _http_ingress, _playground
+from statefun.runtime._driver import Driver
+from statefun.runtime._http_endpoint import Route, Transport
+from statefun.runtime._jsonl import LineReader, LineWriter, RecordFields
+from statefun.runtime._plans import StateSpec, Wire
+from statefun.runtime._sinks import FileSink, Sink, StdoutSink
+from statefun.runtime._sources import FileSource, Source, StdinSource
+from statefun.runtime._values import Values
+
+__all__ = ["Surroundings", "egress_names", "routes", "surroundings", "wire_of"]
+
+PORT = 8080
+KAFKA_LINE = RecordFields(id="key", value="value", time="time")
+"""A line that stands for a Kafka record."""
+
+
+def wire_of(module: Module) -> Wire:
+    """Return which protocol the file's functions speak."""
+    return "v2" if module.format in ("1.0", "2.0") else "v3"
+
+
+def routes(module: Module) -> list[Route]:
+    """Return where each function is called."""
+    return [_route(endpoint) for endpoint in module.endpoints]
+
+
+def _route(endpoint: Endpoint) -> Route:
+    states = tuple(
+        StateSpec(
+            name=entry.name,
+            expire="never" if entry.expire_after is None else "after-write" if entry.mode == "after-write" else "after-call",
+            expire_ms=0 if entry.expire_after is None else int(entry.expire_after.total_seconds() * 1_000),
+        )
+        for entry in endpoint.states or ()
+    )
+    return Route(
+        namespace=endpoint.pattern.namespace,
+        name=endpoint.pattern.name,
+        url=endpoint.url,
+        transport=_transport(endpoint.transport),
+        max_batch=endpoint.max_num_batch_requests,
+        states=states,
+    )
+
+
+def _transport(transport: OkHttpTransport | AsyncTransport) -> Transport:
+    match transport:
+        case OkHttpTransport():
+            return Transport(
+                kind="okhttp",
+                call=transport.call.total_seconds(),
+                connect=transport.connect.total_seconds(),
+                read=transport.read.total_seconds(),
+                largest=1 << 31,
+            )
+        case AsyncTransport():
+            return Transport(
+                kind="async",
+                call=transport.call.total_seconds(),
+                connect=transport.connect.total_seconds(),
+                pool_size=transport.pool_size,
+                largest=transport.payload_max_bytes,
+            )
+        case _:
+            assert_never(transport)
+
+
+def egress_names(module: Module) -> set[str]:
+    """Return the egresses that functions may send to."""
+    return {egress.id for egress in module.egresses}
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What is read, what is written, and what listens: name, app, host, port."""
+
+    sources: list[Source] = field(default_factory=list[Source])
+    sinks: list[Sink] = field(default_factory=list[Sink])
+    doors: list[tuple[str, Callable[[Driver], ASGIApp], str, int]] = field(
+        default_factory=list[tuple[str, Callable[[Driver], ASGIApp], str, int]]
+    )
+
+
+def surroundings(
+    module: Module, values: Values, wire: Wire, *, stub: Path | None, wake: Callable[[], None]
+) -> Surroundings:
+    """Make what a file names. Raises ConfigError for what cannot be served."""
+    made = Surroundings()
+    base = Path(module.path).parent
+    for ingress in module.ingresses:
+        _add_ingress(made, ingress, base, values, wire, stub=stub, wake=wake)
+    for egress in module.egresses:
+        _add_egress(made, egress, base, values, stub=stub)
+    return made
+
+
+def _add_ingress(
+    made: Surroundings, ingress: Ingress, base: Path, values: Values, wire: Wire, *, stub: Path | None,
+    wake: Callable[[], None],
+) -> None:  # fmt: skip
+    match ingress:
+        case JsonlIngress(path=path, targets=targets, type=type, fields=fields, follow=follow):
+            own = None
+            if fields is not None:
+                own = RecordFields(
+                    id=fields.id, type=fields.type, time=fields.time, time_unit=fields.time_unit, value=fields.value
+                )
+            reader = LineReader(values, wire, type=type, fields=own)
+            if path is None:
+                made.sources.append(StdinSource(reader, targets, wake))
+            else:
+                made.sources.append(FileSource(base / path, reader, targets, follow=follow))
+        case HttpIngress(host=host, port=port):
+            made.doors.append((
+                "messages: POST", lambda driver: _http_ingress.HttpIngress(driver, values, Door([host])), host,
+                PORT if port is None else port,
+            ))  # fmt: skip
+        case PlaygroundIngress(port=port):
+            made.doors.append((
+                "playground ingress:", lambda driver: _playground.PlaygroundIngress(driver, Door()), "127.0.0.1", port,
+            ))  # fmt: skip
+        case KafkaIngress(topics=topics) | KinesisIngress(topics=topics):
+            made.sources += _stubbed_topics(ingress.id, topics, values, wire, stub)
+        case ProtobufKafkaIngress():
+            raise ConfigError(f"the ingress {ingress.id!r} needs a router, which the embedded runtime does not have")
+        case _:
+            assert_never(ingress)
+
+
+def _stubbed_topics(
+    id: str, topics: Sequence[Topic], values: Values, wire: Wire, stub: Path | None
+) -> list[FileSource]:
+    if stub is None:
+        raise _needs_stub(f"ingress {id!r}")
+    stub.mkdir(parents=True, exist_ok=True)
+    sources: list[FileSource] = []
+    for topic in topics:
+        path = stub / f"{topic.name}.jsonl"
+        path.touch()
+        reader = LineReader(values, wire, type=topic.type, fields=KAFKA_LINE)
+        sources.append(FileSource(path, reader, topic.targets, follow=True))
+    return sources
+
+
+def _needs_stub(what: str) -> ConfigError:
+    help = "--stub-kafka DIR reads and writes JSONL files of the topics' names instead"
+    return ConfigError(with_help(f"the {what} is Kafka or Kinesis, which is not connected", help))
+
+
+def _add_egress(made: Surroundings, egress: Egress, base: Path, values: Values, *, stub: Path | None) -> None:
+    match egress:
+        case JsonlEgress(path=path):
+            made.sinks.append(FileSink(base / path, LineWriter(values), egress.id))
+        case StdoutEgress():
+            made.sinks.append(StdoutSink(LineWriter(values), egress.id))
+        case KeptEgress():
+            pass  # every record is kept
+        case PlaygroundEgress(port=port, topics=topics):
+            made.doors.append((
+                "playground egress:", lambda driver: _playground.PlaygroundEgress(driver, topics, Door()),
+                "127.0.0.1", port,
+            ))  # fmt: skip
+        case KafkaEgress() | KinesisEgress():
+            if stub is None:
+                raise _needs_stub(f"egress {egress.id!r}")
+            made.sinks.append(FileSink(stub / f"{egress.id.rpartition('/')[2]}.jsonl", LineWriter(values), egress.id))
+        case _:
+            assert_never(egress)
