@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import cast
 
 from statefun.protocol import ANY
 from statefun.runtime._assembly import DATABASE
@@ -23,7 +24,7 @@ from statefun.runtime._sqlite import SqliteStore
 from statefun.runtime._table import table
 from statefun.runtime._values import Json, Values, brief, read_invocation
 
-__all__ = ["Data", "add_data", "address", "address_or_function", "change", "print_rows", "shown_time"]
+__all__ = ["Data", "add_data", "address", "address_or_function", "change", "json_value", "print_rows", "shown_time"]
 
 LIMIT = 100
 
@@ -85,6 +86,15 @@ def address(text: str) -> tuple[str, str]:
         msg = f"{text!r} is not an address: <namespace>/<name>/<id>"
         raise argparse.ArgumentTypeError(msg)
     return f"{namespace}/{name}", id
+
+
+def json_value(text: str) -> Json:
+    """Read a value that is given in JSON."""
+    try:
+        return cast("Json", json.loads(text))
+    except ValueError as error:
+        msg = f"{text!r} is no JSON ({error}); text is written in quotes of its own: '\"text\"'"
+        raise argparse.ArgumentTypeError(msg) from None
 
 
 def address_or_function(text: str) -> tuple[str, str | None]:

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from statefun.cli import Subparsers
-from statefun.cli._data import Data, add_data, address, address_or_function, change, print_rows
+from statefun.cli._data import Data, add_data, address, address_or_function, change, json_value, print_rows
 
 __all__ = ["add_parser", "run"]
 
@@ -26,7 +26,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     put = verbs.add_parser("set", help="give a state a value", description="Give a state a value.")
     put.add_argument("target", type=address, metavar="FUNCTION/ID", help="the address")
     put.add_argument("name", metavar="STATE", help="the state")
-    put.add_argument("value", metavar="JSON", help="the value")
+    put.add_argument("value", type=json_value, metavar="JSON", help="the value")
     put.add_argument("--type", help="its type, where the app does not say it")
     add_data(put, as_json=False)
     rm = verbs.add_parser("rm", help="delete states", description="Delete a state of an address, or all of them.")
@@ -45,8 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if args.verb == "get":
         return _get(args, function, id)
     if args.verb == "set":
-        value = json.loads(args.value)
-        change(args.data, "state.set", function=function, id=id, name=args.name, type=args.type, value=value)
+        change(args.data, "state.set", function=function, id=id, name=args.name, type=args.type, value=args.value)
     else:
         change(args.data, "state.rm", function=function, id=id, name=args.name)
     return 0

@@ -19,7 +19,7 @@ from typing import cast
 from statefun.errors import StatefunError
 from statefun.runtime._driver import Driver
 from statefun.runtime._operations import OperationError, Operations
-from statefun.runtime._values import Json, ValueProblem
+from statefun.runtime._values import Json
 
 __all__ = ["ControlServer", "ask", "is_running"]
 
@@ -70,7 +70,7 @@ class ControlServer:
     async def _do(self, op: str, args: Arguments) -> Json:
         try:
             done = perform(self._operations, op, args)
-        except (StatefunError, ValueProblem) as error:
+        except StatefunError as error:
             return {"error": str(error)}
         await self._driver.commit_soon()
         return {"ok": done}

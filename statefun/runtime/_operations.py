@@ -20,7 +20,7 @@ from statefun.runtime._plans import FunctionSpec, Plan, Wire
 from statefun.runtime._requests import argument
 from statefun.runtime._sqlite import SqliteStore
 from statefun.runtime._store import Store
-from statefun.runtime._values import Json, Values
+from statefun.runtime._values import Json, Values, brief
 
 __all__ = ["OFFSET", "OperationError", "Operations", "offline"]
 
@@ -54,7 +54,7 @@ class Operations:
         known = self._values.catalog.functions.get(function)
         accepts = [] if known is None else [one for one in known.accepts if self._values.can_encode(one)]
         if len(accepts) != 1:
-            several = ", ".join(accepts) or "none that JSON can be"
+            several = ", ".join(map(brief, accepts)) or "none that JSON can be"
             raise OperationError(f"say the type of the message: {function} takes {several}")
         return accepts[0]
 

@@ -20,7 +20,7 @@ from statefun._primitives import fields
 from statefun._proto import wire_v2_pb2, wire_v3_pb2
 from statefun._proto.egress_pb2 import KafkaProducerRecord, KinesisEgressRecord
 from statefun._type import short
-from statefun.errors import StatefunError, reason
+from statefun.errors import PeerError, StatefunError, reason
 from statefun.protocol import ANY
 from statefun.runtime._catalog import Catalog
 from statefun.runtime._plans import Wire
@@ -39,7 +39,7 @@ _KINESIS = ("io.statefun.sdk.egress.KinesisEgressRecord", "org.apache.flink.stat
 _DEEP = 4
 
 
-class ValueProblem(ValueError):
+class ValueProblem(PeerError, ValueError):
     """A JSON value cannot become a value of the type named."""
 
 
@@ -148,6 +148,8 @@ class Values:
                 raise ValueProblem("an Any is sent as what is in it: name that type")
             cls = self.message_class(typename)
             if cls is not None:
+                if not isinstance(value, dict) and not cls.DESCRIPTOR.full_name.startswith("google.protobuf."):
+                    raise TypeError(f"it is {_kind(value)}, not an object")
                 message = json_format.ParseDict(cast("dict[str, object]", value), cls(), descriptor_pool=self._pool)
                 return message.SerializeToString()
         except (json_format.ParseError, StatefunError, AttributeError, TypeError, UnicodeEncodeError) as error:
