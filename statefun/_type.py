@@ -43,7 +43,7 @@ class Type(Generic[T]):
     ) -> None:
         split_typename(typename)
         self.typename = typename
-        self.cls: type[T] = cls
+        self.cls = cls
         self.encode = encode
         self.decode = decode
         self.reads: dict[str, Callable[[bytes], T]] = {typename: decode}

@@ -17,9 +17,9 @@ from statefun._surroundings import Surroundings
 from statefun._variables import TypeVar
 from statefun.address import Address
 from statefun.egress import KAFKA_RECORD, Egress, KafkaEgress, MessageEgress
-from statefun.errors import SendError, StateError, UnsendableError, with_help
+from statefun.errors import SendError, StateError, UndeclaredState, UnsendableError, with_help
 from statefun.references import Envelope, Target, no_identity
-from statefun.state import State, UndeclaredState, ValueSpec
+from statefun.state import State, ValueSpec
 from statefun.types import Sendable, Type, for_value
 
 if TYPE_CHECKING:

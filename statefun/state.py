@@ -15,7 +15,7 @@ from statefun._cells import Cell, Cells
 from statefun._specs import ValueSpec
 from statefun._type import decoder, short
 from statefun._variables import TypeVar, dataclass_transform
-from statefun.errors import StateError, UndecodableState, reason
+from statefun.errors import UndeclaredState, UndecodableState, reason
 from statefun.types import Sendable, Storable, Type, pack, storable
 
 if TYPE_CHECKING:
@@ -157,13 +157,6 @@ class State:
 
 State.__statefun_state__.pending = False  # the base declares nothing
 _set_cells: Callable[[State, Cells], None] = vars(State)["_cells"].__set__  # past State.__setattr__, for speed
-
-
-class UndeclaredState(StateError, AttributeError, KeyError):
-    """A value is looked at that the State class does not declare."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 def _accessor(index: int) -> property:
