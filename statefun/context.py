@@ -285,8 +285,8 @@ class Context(Generic[S_co]):
             reply.egress(typename, message.type_url, message.value)
         elif egress.__class__ is MessageEgress:
             value = egress.record(*args, **kwargs)
-            found = egress.type_for(value)
-            reply.egress(egress.typename, found.typename, found.encode(value))
+            _, typename, data = _encoded(value, None if value.__class__ is AnyPb else egress.type_for(value))
+            reply.egress(egress.typename, typename, data)
         elif hasattr(egress, "record"):
             _, typename, data = _encoded(egress.record(*args, **kwargs), None)
             reply.egress(egress.typename, typename, data)

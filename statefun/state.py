@@ -147,6 +147,11 @@ class State:
         def __getattr__(self, name: str) -> Any:
             raise UndeclaredState(_undeclared(type(self), name))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by values: a copy has cells of its own, with nothing behind them."""
+        names = self.__statefun_state__.names
+        return _made, (type(self), {name: getattr(self, name) for name in names})
+
     def __call__(self, name: str) -> StateHandle:
         """Return the untyped handle of the value stored under this name."""
         cell = self._cells.by_hand(name)
@@ -157,6 +162,10 @@ class State:
 
 State.__statefun_state__.pending = False  # the base declares nothing
 _set_cells: Callable[[State, Cells], None] = vars(State)["_cells"].__set__  # past State.__setattr__, for speed
+
+
+def _made(cls: type[S], values: dict[str, Any]) -> S:
+    return cls(**values)
 
 
 def _accessor(index: int) -> property:
