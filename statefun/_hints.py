@@ -178,6 +178,8 @@ def show(hint: Any) -> str:
         return "None"
     if is_class(hint):
         return hint.__qualname__
+    if hint is ...:
+        return "..."
     if isinstance(hint, (typing.NewType, typing.TypeVar)) or is_alias(hint):
         return str(hint.__name__)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)

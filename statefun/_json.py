@@ -300,7 +300,7 @@ def _dataclass(tp: type[Any], where: str, seen: dict[Any, list[Convert]]) -> tup
     required = [f.name for f, _, _ in fields if f.default is missing and f.default_factory is missing]
 
     def to_json(value: Any) -> dict[str, Any]:
-        if not isinstance(value, tp):
+        if value.__class__ is not tp:  # of a subclass, the fields it adds would be lost
             msg = f"expected a {tp.__name__}, not {value!r}"
             raise _Wrong(msg)
         return {

@@ -27,15 +27,24 @@ __all__ = [
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # protobuf wire types
 _SMALL = 0x80
-_SHORT = tuple(bytes([n]) for n in range(_SMALL))
+
+
+class _Varints(dict[int, bytes]):
+    """The numbers of one and two bytes, encoded when they are first asked for."""
+
+    def __missing__(self, number: int) -> bytes:
+        made = bytes([number]) if number < _SMALL else bytes((number & 0x7F | 0x80, number >> 7))
+        self[number] = made
+        return made
+
+
+_VARINTS = _Varints()
 
 
 def varint(number: int) -> bytes:
     """Encode a non-negative number as protobuf does."""
-    if number < _SMALL:
-        return _SHORT[number]
     if number < _SMALL * _SMALL:
-        return bytes((number & 0x7F | 0x80, number >> 7))
+        return _VARINTS[number]
     out = bytearray()
     while number >= _SMALL:
         out.append(number & 0x7F | 0x80)

@@ -108,7 +108,10 @@ class ValueSpec(Generic[T, D]):
         wanted: Any = typing.get_origin(self.type.cls) or self.type.cls
         if value.__class__ is int and wanted is float:
             value = _as_float(self.name, value)
-        if not isinstance(value, wanted) or (value.__class__ is bool and wanted is not bool):
+        exactly = self.type.exact  # of a subclass, the fields it adds would be lost
+        if not (value.__class__ is wanted if exactly else isinstance(value, wanted)) or (
+            value.__class__ is bool and wanted is not bool
+        ):
             msg = (
                 f"state {self.name!r} holds {_hints.show(self.type.cls)}, not {_hints.show(value.__class__)}: {value!r}"
             )

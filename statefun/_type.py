@@ -29,12 +29,13 @@ class Type(Generic[T]):
     `encode` gets exactly a `cls`, `decode` the bytes that `encode` made. Raises DeclarationError for a bad typename.
     """
 
-    __slots__ = ("cls", "constant", "decode", "encode", "immutable", "reads", "typename", "validate")
+    __slots__ = ("cls", "constant", "decode", "encode", "exact", "immutable", "reads", "typename", "validate")
 
     typename: str
     cls: type[T]
     encode: Callable[[T], bytes]
     decode: Callable[[bytes], T]
+    exact: bool
     immutable: bool
     constant: str
 
@@ -43,7 +44,7 @@ class Type(Generic[T]):
     ) -> None:
         split_typename(typename)
         self.typename = typename
-        self.cls: type[T] = cls
+        self.cls = cls
         self.encode = encode
         self.decode = decode
         self.reads: dict[str, Callable[[bytes], T]] = {typename: decode}
@@ -52,6 +53,8 @@ class Type(Generic[T]):
         """What raises where a value has no bytes, as cheaply as that can be told."""
         self.immutable = False
         """Whether a value cannot change in place."""
+        self.exact = False
+        """Whether a value of a subclass is refused."""
         self.constant = ""
         """Its name in this module, if it has one."""
 

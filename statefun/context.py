@@ -17,9 +17,9 @@ from statefun._surroundings import Surroundings
 from statefun._variables import TypeVar
 from statefun.address import Address
 from statefun.egress import KAFKA_RECORD, Egress, KafkaEgress, MessageEgress
-from statefun.errors import SendError, StateError, UnsendableError, with_help
+from statefun.errors import SendError, StateError, UndeclaredState, UnsendableError, with_help
 from statefun.references import Envelope, Target, no_identity
-from statefun.state import State, UndeclaredState, ValueSpec
+from statefun.state import State, ValueSpec
 from statefun.types import Sendable, Type, for_value
 
 if TYPE_CHECKING:
@@ -285,8 +285,8 @@ class Context(Generic[S_co]):
             reply.egress(typename, message.type_url, message.value)
         elif egress.__class__ is MessageEgress:
             value = egress.record(*args, **kwargs)
-            found = egress.type_for(value)
-            reply.egress(egress.typename, found.typename, found.encode(value))
+            _, typename, data = _encoded(value, None if value.__class__ is AnyPb else egress.type_for(value))
+            reply.egress(egress.typename, typename, data)
         elif hasattr(egress, "record"):
             _, typename, data = _encoded(egress.record(*args, **kwargs), None)
             reply.egress(egress.typename, typename, data)

@@ -7,6 +7,7 @@ is, and what to do (the line that starts with "help:").
     ├── UserCodeError              the app's code is wrong
     │   ├── BindError              TypeError      a function cannot be bound; raised at import, never on a message
     │   ├── StateError             TypeError      a State class, a ValueSpec or an assigned value is not what it must be
+    │   │   └── UndeclaredState    AttributeError, KeyError    a value is looked at that nobody declared
     │   ├── DeclarationError       TypeError, ValueError    a type, a reference or an egress is declared wrongly
     │   ├── SendError              ValueError     what is sent, or where to, is refused at the call
     │   │   └── UnsendableError    TypeError      what is sent has no way onto the wire
@@ -34,6 +35,7 @@ __all__ = [
     "SendError",
     "StateError",
     "StatefunError",
+    "UndeclaredState",
     "UndecodableMessage",
     "UndecodableState",
     "UnexpectedMessage",
@@ -74,6 +76,14 @@ class BindError(UserCodeError, TypeError):
 
 class StateError(UserCodeError, TypeError):
     """A State class, a ValueSpec or an assigned value is not what it must be."""
+
+
+class UndeclaredState(StateError, AttributeError, KeyError):
+    """A value is looked at that the function does not declare."""
+
+    def __str__(self) -> str:
+        """Return the text itself, where KeyError would return its repr."""
+        return str(self.args[0])
 
 
 class DeclarationError(UserCodeError, TypeError, ValueError):

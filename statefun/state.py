@@ -15,7 +15,7 @@ from statefun._cells import Cell, Cells
 from statefun._specs import ValueSpec
 from statefun._type import decoder, short
 from statefun._variables import TypeVar, dataclass_transform
-from statefun.errors import StateError, UndecodableState, reason
+from statefun.errors import UndeclaredState, UndecodableState, reason
 from statefun.types import Sendable, Storable, Type, pack, storable
 
 if TYPE_CHECKING:
@@ -147,6 +147,11 @@ class State:
         def __getattr__(self, name: str) -> Any:
             raise UndeclaredState(_undeclared(type(self), name))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by values: a copy has cells of its own, with nothing behind them."""
+        names = self.__statefun_state__.names
+        return _made, (type(self), {name: getattr(self, name) for name in names})
+
     def __call__(self, name: str) -> StateHandle:
         """Return the untyped handle of the value stored under this name."""
         cell = self._cells.by_hand(name)
@@ -159,11 +164,8 @@ State.__statefun_state__.pending = False  # the base declares nothing
 _set_cells: Callable[[State, Cells], None] = vars(State)["_cells"].__set__  # past State.__setattr__, for speed
 
 
-class UndeclaredState(StateError, AttributeError, KeyError):
-    """A value is looked at that the State class does not declare."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+def _made(cls: type[S], values: dict[str, Any]) -> S:
+    return cls(**values)
 
 
 def _accessor(index: int) -> property:

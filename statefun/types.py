@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
-from google.protobuf.message import Message
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
+from google.protobuf.message import EncodeError, Message
 
 from statefun import _hints, _json, _primitives
 from statefun._kinds import (
@@ -28,7 +29,7 @@ from statefun._kinds import (
 )
 from statefun._type import GOOGLE, Type, is_type
 from statefun.address import split_typename
-from statefun.errors import DeclarationError, StateError, UnsendableError, with_help
+from statefun.errors import DeclarationError, SendError, StateError, UnsendableError, with_help
 
 if TYPE_CHECKING:
     from google.protobuf.wrappers_pb2 import Int64Value as _Wrapper
@@ -149,11 +150,20 @@ def protobuf(cls: type[PB], typename: str | None = None) -> Type[PB]:
     name = _protobuf_name(cls, typename)
     decode = cast("Callable[[bytes], PB]", cls.FromString)  # types-protobuf leaves its result a Message
     # only maps have no order of their own
-    encode = _serialize_sorted if _has_map(cls.DESCRIPTOR, set()) else cls.SerializeToString
-    made = Type(name, cls, encode=encode, decode=decode)
-    if all(not field.is_required for field in cls.DESCRIPTOR.fields if hasattr(field, "is_required")):
+    encode = _serialize_sorted if _holds(cls.DESCRIPTOR, _is_map, set()) else cls.SerializeToString
+    if not _holds(cls.DESCRIPTOR, _has_required, set()):
+        made = Type(name, cls, encode=encode, decode=decode)
         made.validate = _nothing_to_check
-    return made
+        return made
+
+    def encode_whole(message: PB) -> bytes:
+        try:
+            return encode(message)
+        except EncodeError as error:
+            msg = f"{cls.DESCRIPTOR.full_name} is not whole: {error}"
+            raise SendError(msg) from None
+
+    return Type(name, cls, encode=encode_whole, decode=decode)
 
 
 def _protobuf_name(cls: type[Message], typename: str | None) -> str:
@@ -167,14 +177,25 @@ def _serialize_sorted(message: Message) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _has_map(descriptor: Any, seen: set[str]) -> bool:
-    """Tell whether there is a map field in the message or in one that it holds. Struct and Any count as having one."""
+def _holds(descriptor: Any, wanted: Callable[[Any], bool], seen: set[str]) -> bool:
+    """Tell whether a message, or one that it may hold, is of the wanted kind. What is in an Any cannot be told."""
     if descriptor.full_name in seen:
         return False
     seen.add(descriptor.full_name)
-    if descriptor.GetOptions().map_entry or descriptor.full_name == "google.protobuf.Any":
+    if wanted(descriptor):
         return True
-    return any(field.message_type is not None and _has_map(field.message_type, seen) for field in descriptor.fields)
+    return any(f.message_type is not None and _holds(f.message_type, wanted, seen) for f in descriptor.fields)
+
+
+def _is_map(descriptor: Any) -> bool:
+    return bool(descriptor.GetOptions().map_entry) or descriptor.full_name == "google.protobuf.Any"
+
+
+def _has_required(descriptor: Any) -> bool:
+    """Tell whether there is a required field (proto2), in any version of protobuf."""
+    proto = DescriptorProto()
+    descriptor.CopyToProto(proto)
+    return any(field.label == FieldDescriptorProto.LABEL_REQUIRED for field in proto.field)
 
 
 ANY_TYPE = protobuf(AnyPb)
@@ -243,6 +264,7 @@ def _lazily_compiled(typename: str, cls: type[T]) -> Type[T]:
         return made.decode(data)
 
     made = Type(typename, cls, encode=encode, decode=decode)
+    made.exact = True
     _uncompiled.add(made)
     return made
 

@@ -81,9 +81,12 @@ def contestants(refs: Sequence[str]) -> list[Contestant]:
 
 SURROUNDINGS = {
     "PYTHONWARNINGS": "ignore",
-    # glibc would give the memory of each 64 KiB buffer back and take it again: S6 would time page faults
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    # What S6 would time otherwise: page faults, since glibc gives the memory of a large buffer back and takes it again;
+    # and a memcpy that takes ten times as long on some AMD processors where the addresses differ by a little more than
+    # a multiple of 4096 (glibc bug 30994): the layout of the heap decides.
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "GLIBC_TUNABLES": f"glibc.cpu.x86_rep_movsb_threshold={1 << 30}",
 }
 """The environment of every contestant."""
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstatefun/_proto/wire_v2.proto\x12\x10statefun.wire.v2\"6\n\x07\x41\x64\x64ress\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\"(\n\x05Value\x12\x10\n\x08typename\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xc1\x03\n\nToFunction\x12I\n\ninvocation\x18\x64 \x01(\x0b\x32\x33.statefun.wire.v2.ToFunction.InvocationBatchRequestH\x00\x1a\x39\n\x0ePersistedValue\x12\x12\n\nstate_name\x18\x01 \x01(\t\x12\x13\n\x0bstate_value\x18\x02 \x01(\x0c\x1a\x62\n\nInvocation\x12)\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x19.statefun.wire.v2.Address\x12)\n\x08\x61rgument\x18\x02 \x01(\x0b\x32\x17.statefun.wire.v2.Value\x1a\xbd\x01\n\x16InvocationBatchRequest\x12)\n\x06target\x18\x01 \x01(\x0b\x32\x19.statefun.wire.v2.Address\x12:\n\x05state\x18\x02 \x03(\x0b\x32+.statefun.wire.v2.ToFunction.PersistedValue\x12<\n\x0binvocations\x18\x03 \x03(\x0b\x32\'.statefun.wire.v2.ToFunction.InvocationB\t\n\x07request\"\xc5\x07\n\x0c\x46romFunction\x12N\n\x11invocation_result\x18\x64 \x01(\x0b\x32\x31.statefun.wire.v2.FromFunction.InvocationResponseH\x00\x1a\xc4\x01\n\x16PersistedValueMutation\x12Y\n\rmutation_type\x18\x01 \x01(\x0e\x32\x42.statefun.wire.v2.FromFunction.PersistedValueMutation.MutationType\x12\x12\n\nstate_name\x18\x02 \x01(\t\x12\x13\n\x0bstate_value\x18\x03 \x01(\x0c\"&\n\x0cMutationType\x12\n\n\x06\x44\x45LETE\x10\x00\x12\n\n\x06MODIFY\x10\x01\x1a\x62\n\nInvocation\x12)\n\x06target\x18\x01 \x01(\x0b\x32\x19.statefun.wire.v2.Address\x12)\n\x08\x61rgument\x18\x02 \x01(\x0b\x32\x17.statefun.wire.v2.Value\x1a~\n\x11\x44\x65layedInvocation\x12\x13\n\x0b\x64\x65lay_in_ms\x18\x01 \x01(\x03\x12)\n\x06target\x18\x02 \x01(\x0b\x32\x19.statefun.wire.v2.Address\x12)\n\x08\x61rgument\x18\x03 \x01(\x0b\x32\x17.statefun.wire.v2.Value\x1ai\n\rEgressMessage\x12\x18\n\x10\x65gress_namespace\x18\x01 \x01(\t\x12\x13\n\x0b\x65gress_type\x18\x02 \x01(\t\x12)\n\x08\x61rgument\x18\x03 \x01(\x0b\x32\x17.statefun.wire.v2.Value\x1a\xc2\x02\n\x12InvocationResponse\x12N\n\x0fstate_mutations\x18\x01 \x03(\x0b\x32\x35.statefun.wire.v2.FromFunction.PersistedValueMutation\x12\x44\n\x11outgoing_messages\x18\x02 \x03(\x0b\x32).statefun.wire.v2.FromFunction.Invocation\x12M\n\x13\x64\x65layed_invocations\x18\x03 \x03(\x0b\x32\x30.statefun.wire.v2.FromFunction.DelayedInvocation\x12G\n\x11outgoing_egresses\x18\x04 \x03(\x0b\x32,.statefun.wire.v2.FromFunction.EgressMessageB\n\n\x08responseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstatefun/_proto/wire_v2.proto\x12\x10statefun.wire.v2\"6\n\x07\x41\x64\x64ress\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\"(\n\x05Value\x12\x10\n\x08typename\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\":\n\x08\x41rgument\x12\x10\n\x08typename\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\"\xc4\x03\n\nToFunction\x12I\n\ninvocation\x18\x64 \x01(\x0b\x32\x33.statefun.wire.v2.ToFunction.InvocationBatchRequestH\x00\x1a\x39\n\x0ePersistedValue\x12\x12\n\nstate_name\x18\x01 \x01(\t\x12\x13\n\x0bstate_value\x18\x02 \x01(\x0c\x1a\x65\n\nInvocation\x12)\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x19.statefun.wire.v2.Address\x12,\n\x08\x61rgument\x18\x02 \x01(\x0b\x32\x1a.statefun.wire.v2.Argument\x1a\xbd\x01\n\x16InvocationBatchRequest\x12)\n\x06target\x18\x01 \x01(\x0b\x32\x19.statefun.wire.v2.Address\x12:\n\x05state\x18\x02 \x03(\x0b\x32+.statefun.wire.v2.ToFunction.PersistedValue\x12<\n\x0binvocations\x18\x03 \x03(\x0b\x32\'.statefun.wire.v2.ToFunction.InvocationB\t\n\x07request\"\xc5\x07\n\x0c\x46romFunction\x12N\n\x11invocation_result\x18\x64 \x01(\x0b\x32\x31.statefun.wire.v2.FromFunction.InvocationResponseH\x00\x1a\xc4\x01\n\x16PersistedValueMutation\x12Y\n\rmutation_type\x18\x01 \x01(\x0e\x32\x42.statefun.wire.v2.FromFunction.PersistedValueMutation.MutationType\x12\x12\n\nstate_name\x18\x02 \x01(\t\x12\x13\n\x0bstate_value\x18\x03 \x01(\x0c\"&\n\x0cMutationType\x12\n\n\x06\x44\x45LETE\x10\x00\x12\n\n\x06MODIFY\x10\x01\x1a\x62\n\nInvocation\x12)\n\x06target\x18\x01 \x01(\x0b\x32\x19.statefun.wire.v2.Address\x12)\n\x08\x61rgument\x18\x02 \x01(\x0b\x32\x17.statefun.wire.v2.Value\x1a~\n\x11\x44\x65layedInvocation\x12\x13\n\x0b\x64\x65lay_in_ms\x18\x01 \x01(\x03\x12)\n\x06target\x18\x02 \x01(\x0b\x32\x19.statefun.wire.v2.Address\x12)\n\x08\x61rgument\x18\x03 \x01(\x0b\x32\x17.statefun.wire.v2.Value\x1ai\n\rEgressMessage\x12\x18\n\x10\x65gress_namespace\x18\x01 \x01(\t\x12\x13\n\x0b\x65gress_type\x18\x02 \x01(\t\x12)\n\x08\x61rgument\x18\x03 \x01(\x0b\x32\x17.statefun.wire.v2.Value\x1a\xc2\x02\n\x12InvocationResponse\x12N\n\x0fstate_mutations\x18\x01 \x03(\x0b\x32\x35.statefun.wire.v2.FromFunction.PersistedValueMutation\x12\x44\n\x11outgoing_messages\x18\x02 \x03(\x0b\x32).statefun.wire.v2.FromFunction.Invocation\x12M\n\x13\x64\x65layed_invocations\x18\x03 \x03(\x0b\x32\x30.statefun.wire.v2.FromFunction.DelayedInvocation\x12G\n\x11outgoing_egresses\x18\x04 \x03(\x0b\x32,.statefun.wire.v2.FromFunction.EgressMessageB\n\n\x08responseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,26 +35,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDRESS']._serialized_end=105
   _globals['_VALUE']._serialized_start=107
   _globals['_VALUE']._serialized_end=147
-  _globals['_TOFUNCTION']._serialized_start=150
-  _globals['_TOFUNCTION']._serialized_end=599
-  _globals['_TOFUNCTION_PERSISTEDVALUE']._serialized_start=239
-  _globals['_TOFUNCTION_PERSISTEDVALUE']._serialized_end=296
-  _globals['_TOFUNCTION_INVOCATION']._serialized_start=298
-  _globals['_TOFUNCTION_INVOCATION']._serialized_end=396
-  _globals['_TOFUNCTION_INVOCATIONBATCHREQUEST']._serialized_start=399
-  _globals['_TOFUNCTION_INVOCATIONBATCHREQUEST']._serialized_end=588
-  _globals['_FROMFUNCTION']._serialized_start=602
-  _globals['_FROMFUNCTION']._serialized_end=1567
-  _globals['_FROMFUNCTION_PERSISTEDVALUEMUTATION']._serialized_start=699
-  _globals['_FROMFUNCTION_PERSISTEDVALUEMUTATION']._serialized_end=895
-  _globals['_FROMFUNCTION_PERSISTEDVALUEMUTATION_MUTATIONTYPE']._serialized_start=857
-  _globals['_FROMFUNCTION_PERSISTEDVALUEMUTATION_MUTATIONTYPE']._serialized_end=895
-  _globals['_FROMFUNCTION_INVOCATION']._serialized_start=897
-  _globals['_FROMFUNCTION_INVOCATION']._serialized_end=995
-  _globals['_FROMFUNCTION_DELAYEDINVOCATION']._serialized_start=997
-  _globals['_FROMFUNCTION_DELAYEDINVOCATION']._serialized_end=1123
-  _globals['_FROMFUNCTION_EGRESSMESSAGE']._serialized_start=1125
-  _globals['_FROMFUNCTION_EGRESSMESSAGE']._serialized_end=1230
-  _globals['_FROMFUNCTION_INVOCATIONRESPONSE']._serialized_start=1233
-  _globals['_FROMFUNCTION_INVOCATIONRESPONSE']._serialized_end=1555
+  _globals['_ARGUMENT']._serialized_start=149
+  _globals['_ARGUMENT']._serialized_end=207
+  _globals['_TOFUNCTION']._serialized_start=210
+  _globals['_TOFUNCTION']._serialized_end=662
+  _globals['_TOFUNCTION_PERSISTEDVALUE']._serialized_start=299
+  _globals['_TOFUNCTION_PERSISTEDVALUE']._serialized_end=356
+  _globals['_TOFUNCTION_INVOCATION']._serialized_start=358
+  _globals['_TOFUNCTION_INVOCATION']._serialized_end=459
+  _globals['_TOFUNCTION_INVOCATIONBATCHREQUEST']._serialized_start=462
+  _globals['_TOFUNCTION_INVOCATIONBATCHREQUEST']._serialized_end=651
+  _globals['_FROMFUNCTION']._serialized_start=665
+  _globals['_FROMFUNCTION']._serialized_end=1630
+  _globals['_FROMFUNCTION_PERSISTEDVALUEMUTATION']._serialized_start=762
+  _globals['_FROMFUNCTION_PERSISTEDVALUEMUTATION']._serialized_end=958
+  _globals['_FROMFUNCTION_PERSISTEDVALUEMUTATION_MUTATIONTYPE']._serialized_start=920
+  _globals['_FROMFUNCTION_PERSISTEDVALUEMUTATION_MUTATIONTYPE']._serialized_end=958
+  _globals['_FROMFUNCTION_INVOCATION']._serialized_start=960
+  _globals['_FROMFUNCTION_INVOCATION']._serialized_end=1058
+  _globals['_FROMFUNCTION_DELAYEDINVOCATION']._serialized_start=1060
+  _globals['_FROMFUNCTION_DELAYEDINVOCATION']._serialized_end=1186
+  _globals['_FROMFUNCTION_EGRESSMESSAGE']._serialized_start=1188
+  _globals['_FROMFUNCTION_EGRESSMESSAGE']._serialized_end=1293
+  _globals['_FROMFUNCTION_INVOCATIONRESPONSE']._serialized_start=1296
+  _globals['_FROMFUNCTION_INVOCATIONRESPONSE']._serialized_end=1618
 # @@protoc_insertion_point(module_scope)

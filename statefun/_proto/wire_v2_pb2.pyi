@@ -73,6 +73,34 @@ class Value(_message.Message):
 Global___Value: _TypeAlias = Value  # noqa: Y015
 
 @_typing.final
+class Argument(_message.Message):
+    """The same, where it has to be seen whether the value is on the wire: that tells the protocol's version, and to look at
+    the value itself would copy it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPENAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    typename: _builtins.str
+    value: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        typename: _builtins.str = ...,
+        value: _builtins.bytes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "typename", b"typename", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___Argument: _TypeAlias = Argument  # noqa: Y015
+
+@_typing.final
 class ToFunction(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -105,12 +133,12 @@ class ToFunction(_message.Message):
         @_builtins.property
         def caller(self) -> Global___Address: ...
         @_builtins.property
-        def argument(self) -> Global___Value: ...
+        def argument(self) -> Global___Argument: ...
         def __init__(
             self,
             *,
             caller: Global___Address | None = ...,
-            argument: Global___Value | None = ...,
+            argument: Global___Argument | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["argument", b"argument", "caller", b"caller"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

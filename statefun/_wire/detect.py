@@ -61,7 +61,7 @@ def open_request(request: bytes, guess: AnyWire, fixed: bool) -> Opened:  # noqa
 
 
 def _open_slowly(request: bytes, guess: AnyWire, *, fixed: bool) -> Opened:
-    _check_bytes(request)
+    request = _as_bytes(request)
     version = decided_version(request)
     wire = wire_of(version or "v2")
     if fixed and version is not None and wire is not guess:
@@ -134,10 +134,11 @@ def _decided_leniently(states: Iterator[bytes]) -> Version | None:
     return None
 
 
-def _check_bytes(request: object) -> None:
-    if not isinstance(request, bytes):
+def _as_bytes(request: object) -> bytes:
+    if not isinstance(request, (bytes, bytearray, memoryview)):
         msg = f"a request is bytes, not {type(request).__name__}"
         raise MalformedRequest(msg)
+    return bytes(request)
 
 
 def _malformed(request: bytes, error: Exception | None) -> MalformedRequest:

@@ -7,7 +7,6 @@ serialized Any; every state of module.yaml is in every request, and one without 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any, ClassVar
 
 from google.protobuf.message import DecodeError
@@ -47,8 +46,13 @@ class Wire:
 
     parse = staticmethod(ToFunction.FromString)
     """Parses a request. Raises DecodeError, TypeError."""
-    shown_by = attrgetter("argument.value")
-    """Tells whether an invocation, parsed as v2, shows that it is one: only a length-delimited field 2 is a value."""
+
+    @staticmethod
+    def shown_by(invocation: Any, /) -> bool:
+        """Tell whether an invocation, parsed as v2, shows that it is one: field 2 is a value if length-delimited."""
+        found: bool = invocation.argument.HasField("value")
+        return found
+
     reply = Reply
 
     def stored(self, entry: Any, as_any: bool, /) -> Stored | None:  # noqa: FBT001 -- positional for speed
