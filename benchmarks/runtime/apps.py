@@ -32,7 +32,7 @@ def w1() -> StatefulFunctions:
 
 
 def w2() -> StatefulFunctions:
-    """The same, and a second function writes the record."""
+    """Do the same; a second function writes the record."""
     functions = StatefulFunctions()
 
     @functions.bind("bench/sink")

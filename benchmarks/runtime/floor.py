@@ -1,6 +1,6 @@
 """What does the least that a durable Python program does for the same rows cost? In microseconds of CPU.
 
-It decodes, keeps a dict of states, encodes, and writes the same rows in the same groups: no wire, no engine, no context.
+It decodes, keeps a dict of states, encodes, and writes the same rows in the same groups: no wire, engine or context.
 """
 
 from __future__ import annotations

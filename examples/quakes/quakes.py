@@ -22,6 +22,8 @@ WITHIN_MS = 60 * 60 * 1_000
 """within an hour are a swarm,"""
 QUIET = timedelta(hours=1)
 """which ends when the region has been quiet for so long."""
+CLOSE = "close"
+"""The token of the message that ends a swarm."""
 STATES = {"CA": "California", "MX": "Mexico"}
 
 functions = StatefulFunctions()
@@ -86,7 +88,7 @@ def count(context: Context[RegionState], tremor: Tremor) -> None:
         swarm.latest_ms = tremor.time_ms
         swarm.largest = max(swarm.largest, tremor.magnitude)
         state.swarm = swarm
-        context.cancel("close")
+        context.cancel(CLOSE)
     elif len(recent) == SWARM and tremor.time_ms - recent[0].time_ms <= WITHIN_MS:
         largest = max(one.magnitude for one in recent)
         state.swarm = Swarm(
@@ -96,7 +98,7 @@ def count(context: Context[RegionState], tremor: Tremor) -> None:
     else:
         return
     close = CloseSwarm(quiet_since_ms=tremor.time_ms)
-    context.send_after(QUIET, region.at(context.address.identity), close, token="close")
+    context.send_after(QUIET, region.at(context.address.identity), close, token=CLOSE)
 
 
 def close_swarm(context: Context[RegionState], message: CloseSwarm) -> None:
@@ -109,7 +111,7 @@ def close_swarm(context: Context[RegionState], message: CloseSwarm) -> None:
 
 def alert(
     context: Context[RegionState],
-    kind: Alert.Kind,
+    kind: Alert.Kind.ValueType,
     time_ms: int,
     magnitude: float,
     *,

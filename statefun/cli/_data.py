@@ -31,7 +31,9 @@ LIMIT = 100
 
 def add_data(parser: argparse.ArgumentParser, *, limit: bool = False, as_json: bool = True) -> None:
     """Add the options that these commands have in common."""
-    parser.add_argument("--data", type=Path, default=Path(".statefun"), metavar="DIR", help="the data folder (.statefun)")
+    parser.add_argument(
+        "--data", type=Path, default=Path(".statefun"), metavar="DIR", help="the data folder (.statefun)"
+    )
     if as_json:
         parser.add_argument("--json", action="store_true", help="print one JSON object a line, for programs")
     if limit:
@@ -61,7 +63,6 @@ class Data:
         """Show a waiting message."""
         caller, typename, data = read_invocation(message, self.wire)
         return {"caller": caller or None, "type": typename, "value": self.values.decode(typename, data)}
-
 
     def state(self, typename: str, value: bytes) -> Json:
         """Show a stored value; what 2.x stores is an Any."""

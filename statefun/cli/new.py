@@ -12,7 +12,16 @@ from statefun.errors import ConfigError, with_help
 
 __all__ = ["add_parser", "new_app", "run"]
 
-FILES = ("app.py", "greeter.proto", "greeter_pb2.py", "greeter_pb2.pyi", "test_app.py", "module.yaml", "mypy.ini", "README.md")
+FILES = (
+    "app.py",
+    "greeter.proto",
+    "greeter_pb2.py",
+    "greeter_pb2.pyi",
+    "test_app.py",
+    "module.yaml",
+    "mypy.ini",
+    "README.md",
+)
 
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.ArgumentParser:

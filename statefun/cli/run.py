@@ -14,7 +14,9 @@ __all__ = ["add_parser", "run"]
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     """Say what the command takes."""
     top = subparsers.add_parser("run", help="run an app on this machine, durably", description=__doc__)
-    top.add_argument("app", metavar="APP", help="module:functions, or a module.yaml whose endpoints are called over HTTP")
+    top.add_argument(
+        "app", metavar="APP", help="module:functions, or a module.yaml whose endpoints are called over HTTP"
+    )
     top.add_argument("--module", type=Path, metavar="FILE", help="a module.yaml that says the ingresses and egresses")
     top.add_argument("--data", type=Path, default=Path(".statefun"), metavar="DIR", help="the data folder (.statefun)")
     top.add_argument("--host", default="127.0.0.1", help="where HTTP messages are taken (127.0.0.1)")
@@ -32,8 +34,14 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     top.add_argument("--write", type=Path, metavar="FILE", help="write every record to a JSONL file, exactly once")
     top.add_argument("--clock", choices=("wall", "records"), default="wall", help="where the time comes from (wall)")
     top.add_argument("--exit-at-end", action="store_true", help="end when all input is read and handled")
-    top.add_argument("--wire", choices=("v2", "v3"), help="the protocol that functions are called in (what module.yaml says, else v3)")
-    top.add_argument("--stub-kafka", type=Path, metavar="DIR", help="read and write JSONL files instead of Kafka topics")
+    top.add_argument(
+        "--wire",
+        choices=("v2", "v3"),
+        help="the protocol that functions are called in (what module.yaml says, else v3)",
+    )
+    top.add_argument(
+        "--stub-kafka", type=Path, metavar="DIR", help="read and write JSONL files instead of Kafka topics"
+    )
     top.add_argument("--keep", type=int, default=100_000, metavar="N", help="records that stay readable (100000)")
     top.add_argument("--reload", action="store_true", help="start anew when a source file changes")
     top.add_argument("--quiet", action="store_true", help="do not print the records")

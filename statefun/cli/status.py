@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(facts))
         return 0
-    print(f"{'A runtime works' if running else 'No runtime works'} in {args.data}; its time is {shown_time(data.now())}.")
+    print(
+        f"{'A runtime works' if running else 'No runtime works'} in {args.data}; its time is {shown_time(data.now())}."
+    )
     for name, count in counts.items():
         print(f"{name:>9}  {count:,}")
     print(f"functions  {', '.join(sorted(data.values.catalog.functions)) or '-'}")

@@ -33,9 +33,7 @@ def skip(engine: Engine, plan: Plan, identity: str, now: int) -> SkippedRow | No
     engine.failures.forget(box)
     delta = engine.boxes.delta
     delta.healed.append((plan.index, identity))
-    skipped = SkippedRow(
-        seq=seqs[0], function=plan.index, id=identity, message=messages[0], error=row.error, at=now
-    )
+    skipped = SkippedRow(seq=seqs[0], function=plan.index, id=identity, message=messages[0], error=row.error, at=now)
     delta.skipped.append(skipped)
     box.alone = max(0, box.alone - 1)
     engine.boxes.settle(box, seqs)
@@ -54,7 +52,9 @@ def fire(engine: Engine, seq: int, stored: tuple[int, str, bytes] | None) -> boo
     return True
 
 
-def write_state(engine: Engine, plan: Plan, identity: str, name: str, typename: str, data: bytes | None, now: int) -> None:
+def write_state(
+    engine: Engine, plan: Plan, identity: str, name: str, typename: str, data: bytes | None, now: int
+) -> None:
     """Change a state by hand; None deletes it."""
     box = engine.boxes.at(plan, identity)
     cell = plan.by_name.get(name)

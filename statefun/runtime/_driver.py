@@ -29,7 +29,7 @@ _SWEEP_S = 60.0
 CLOCK = "clock"
 
 
-class Full(Exception):  # noqa: N818 -- a state, not a fault
+class Full(Exception):
     """There is no room for another message now."""
 
 
@@ -81,11 +81,15 @@ class Driver:
         self._written: list[Sink] = []
         self._plans: dict[str, tuple[Plan, ...]] = {}
         self._pruned = 0
+        self._handled = 0  # at the last commit
+        self._last = time.perf_counter()
         self._swept = time.monotonic()
 
     # --- in ---
 
-    def submit(self, plan: Plan, identity: str, argument: bytes, answer: tuple[str, str] | None = None) -> asyncio.Future[None]:
+    def submit(
+        self, plan: Plan, identity: str, argument: bytes, answer: tuple[str, str] | None = None
+    ) -> asyncio.Future[None]:
         """Add a message; what is returned is done when it is committed. Raises Full."""
         if self._full():
             raise Full
@@ -123,7 +127,7 @@ class Driver:
     # --- running ---
 
     async def run(self) -> None:
-        """Work until it is told to stop, or until the sources have ended. Raises what a source, sink or store raises."""
+        """Work until it is told to stop, or the sources have ended. Raises what a source, sink or store raises."""
         try:
             self._open()
             while not self._over():
@@ -182,7 +186,15 @@ class Driver:
                 self._start(one)
             if enough():
                 break
+        if self._may_wait():
+            return True
         return self._commit()
+
+    def _may_wait(self) -> bool:
+        """Tell whether the group may go on: functions are awaited, nobody waits for the commit, and it is early."""
+        if not self._tasks or self._committed or self.pump.handled - self._handled >= self.pace.group:
+            return False
+        return time.perf_counter() - self._last < self.pace.group_s
 
     def _feed(self, most: int) -> bool:
         """Read from the sources what a group can take; tell whether there was anything."""
@@ -249,16 +261,7 @@ class Driver:
 
     def _commit(self) -> bool:
         delta = self.engine.take_delta()
-        for source in self.sources:
-            if source.name in self._moved and (position := source.position()) is not None:
-                delta.positions[f"in {source.name}"] = position
-        self._moved.clear()
-        if delta.positions and isinstance(self.clock, RecordClock):
-            delta.positions[CLOCK] = str(self.clock.now())
-        for sink in self._written:
-            if (position := sink.position()) is not None:
-                delta.positions[f"out {sink.name}"] = position
-        self._written = []
+        self._note_positions(delta)
         waiting, self._committed = self._committed, []
         try:
             committed = self.pump.commit(delta)
@@ -271,11 +274,24 @@ class Driver:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+        self._handled, self._last = self.pump.handled, time.perf_counter()
         if committed is None:
             return bool(waiting)
         self.commits += 1
         self._publish(committed)
         return True
+
+    def _note_positions(self, delta: Delta) -> None:
+        for source in self.sources:
+            if source.name in self._moved and (position := source.position()) is not None:
+                delta.positions[f"in {source.name}"] = position
+        self._moved.clear()
+        if delta.positions and isinstance(self.clock, RecordClock):
+            delta.positions[CLOCK] = str(self.clock.now())
+        for sink in self._written:
+            if (position := sink.position()) is not None:
+                delta.positions[f"out {sink.name}"] = position
+        self._written = []
 
     def _publish(self, delta: Delta) -> None:
         if delta.records and self.sinks:

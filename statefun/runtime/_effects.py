@@ -47,7 +47,7 @@ class Effects:
         self.dirty: list[Box] = []
         """Whose states were changed since the last commit."""
 
-    def apply(self, box: Box, result: Result, now: int) -> None:
+    def apply(self, box: Box, result: Result, now: int) -> None:  # noqa: C901 -- see below
         """Apply a reply. Raises BadReply, and then nothing has changed.
 
         Written out for speed: this is what every invocation goes through.

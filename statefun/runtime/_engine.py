@@ -378,4 +378,3 @@ def _save_states(box: Box, delta: Delta) -> None:
                 value = value[at + 1 :]
         expires_at = (expires[cell.index] or None) if cell.expire_ms and expires is not None else None
         delta.states.append((plan.index, box.identity, cell.name_id, cell.type_id, value, expires_at))
-

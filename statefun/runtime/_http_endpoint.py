@@ -64,7 +64,7 @@ class Route:
     """What module.yaml lists, in v2."""
 
 
-class _Retry(Exception):  # noqa: N818 -- caught where it is raised
+class _Retry(Exception):
     """An attempt failed, and another may not."""
 
 

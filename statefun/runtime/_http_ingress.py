@@ -75,7 +75,9 @@ class HttpIngress:
             return 202, accepted, {}
         return await self._once(f"{request.path} {key}", plan, id, typename, data)
 
-    async def _once(self, key: str, plan: Plan, id: str, typename: str, data: bytes) -> tuple[int, Json, dict[str, str]]:
+    async def _once(
+        self, key: str, plan: Plan, id: str, typename: str, data: bytes
+    ) -> tuple[int, Json, dict[str, str]]:
         """Take a message once, however often it comes under its key within a day."""
         digest = hashlib.blake2b(typename.encode() + b"\0" + data, digest_size=12).hexdigest()
         if key in self._now:
@@ -171,7 +173,9 @@ class HttpIngress:
         known = self._values.catalog.functions.get(function)
         accepts = [] if known is None else [one for one in known.accepts if self._values.can_encode(one)]
         if len(accepts) != 1:
-            raise HttpError(415, f"say the type of the message: application/json; type=... ({self._accepted(function)})")
+            raise HttpError(
+                415, f"say the type of the message: application/json; type=... ({self._accepted(function)})"
+            )
         return accepts[0]
 
     def _check_accepted(self, function: str, typename: str) -> None:

@@ -86,7 +86,9 @@ class LineReader:
         if fields.value == "value" and "base64" in record:
             data = base64.b64decode(str(record["base64"]), validate=True)
         else:
-            value = record if self._fields is not None and fields.value is None else _at(record, fields.value or "value")
+            value = (
+                record if self._fields is not None and fields.value is None else _at(record, fields.value or "value")
+            )
             data = self._values.encode(typename, value)
         return id, argument(typename, data, self._wire), time
 

@@ -30,7 +30,7 @@ class App:
 
 
 def load_app(name: str) -> App:
-    """Import "package.module:functions" from the folder at hand. Raises LoadError; errors in the module pass as they are."""
+    """Import "package.module:functions" from the folder at hand. Raises LoadError; errors in it pass as they are."""
     module_name, _, attribute = name.partition(":")
     if not module_name or module_name.endswith(".py") or "/" in module_name:
         raise LoadError(with_help(f"{name!r} names no app", "write module:functions, e.g. app:functions for app.py"))
@@ -42,7 +42,9 @@ def load_app(name: str) -> App:
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name == error.name or module_name.startswith(f"{error.name}.")):
             raise
-        raise LoadError(with_help(f"there is no module {module_name!r} in {here}", "run it where the app is")) from error
+        raise LoadError(
+            with_help(f"there is no module {module_name!r} in {here}", "run it where the app is")
+        ) from error
     values: dict[str, object] = dict(vars(module))
     registries = {key: value for key, value in values.items() if isinstance(value, StatefulFunctions)}
     if not attribute and len(registries) == 1:

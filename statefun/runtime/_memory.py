@@ -96,9 +96,7 @@ class MemoryStore:
         ]
         return sorted(found)[:limit]
 
-    def parked(
-        self, function: int, id: str, start: int, below: int | None, limit: int
-    ) -> Sequence[tuple[int, bytes]]:
+    def parked(self, function: int, id: str, start: int, below: int | None, limit: int) -> Sequence[tuple[int, bytes]]:
         """Return the parked messages of one address."""
         found = [
             (seq, message)
@@ -183,9 +181,9 @@ class MemoryStore:
     def list_delayed(self, function: str | None, id: str | None, limit: int) -> Sequence[tuple[Delayed, str]]:
         """List delayed messages."""
         rows = sorted(self._delayed.values(), key=lambda one: (one.due, one.seq))
-        return [
-            (one, self._name(one.function)) for one in rows if self._chosen(function, id, (one.function, one.id))
-        ][:limit]
+        return [(one, self._name(one.function)) for one in rows if self._chosen(function, id, (one.function, one.id))][
+            :limit
+        ]
 
     def list_failures(self) -> Sequence[tuple[FailureRow, str]]:
         """List failing addresses."""

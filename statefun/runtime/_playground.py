@@ -11,7 +11,7 @@ import json
 from typing import cast
 from urllib.parse import unquote
 
-from statefun._http import Door, HttpError, Receive, Scope, Send, answer
+from statefun._http import Door, HttpError, Receive, Request, Scope, Send, answer
 from statefun.runtime._driver import Driver, Full
 from statefun.runtime._requests import argument
 from statefun.runtime._store import RecordRow
@@ -37,23 +37,25 @@ class PlaygroundIngress:
         if scope["type"] != "http":
             return
         try:
-            request = await self._door.read(scope, receive)
-            parts = request.path.lstrip("/").split("/", 2)
-            if len(parts) < 3:  # noqa: PLR2004 -- namespace, name, id
-                raise HttpError(404, "the path is /<namespace>/<name>/<id>")
-            namespace, name, id = map(unquote, parts)
-            plan = self._driver.engine.plan(f"{namespace}/{name}")
-            if plan is None:
-                raise HttpError(404, f"there is no function {f'{namespace}/{name}'!r}")
-            kind = request.headers.get("content-type", "")
-            typename = kind[len(_VENDOR) :].strip() if kind.startswith(_VENDOR) else _STRING
-            await self._driver.submit(plan, id, argument(typename, request.body, self._driver.engine.wire))
+            await self._take(await self._door.read(scope, receive))
         except HttpError as error:
             await answer(send, error.status, {"error": str(error)}, error.headers)
         except Full:
             await answer(send, 503, {"error": "there is no room for another message now"}, {"retry-after": "1"})
         else:
             await answer(send, 200, b"")
+
+    async def _take(self, request: Request) -> None:
+        parts = request.path.lstrip("/").split("/", 2)
+        if len(parts) < 3:  # noqa: PLR2004 -- namespace, name, id
+            raise HttpError(404, "the path is /<namespace>/<name>/<id>")
+        namespace, name, id = map(unquote, parts)
+        plan = self._driver.engine.plan(f"{namespace}/{name}")
+        if plan is None:
+            raise HttpError(404, f"there is no function {f'{namespace}/{name}'!r}")
+        kind = request.headers.get("content-type", "")
+        typename = kind[len(_VENDOR) :].strip() if kind.startswith(_VENDOR) else _STRING
+        await self._driver.submit(plan, id, argument(typename, request.body, self._driver.engine.wire))
 
 
 class PlaygroundEgress:
@@ -76,11 +78,7 @@ class PlaygroundEgress:
             return
         try:
             request = await self._door.read(scope, receive)
-            topic = unquote(request.path.strip("/"))
-            if topic not in self._cursors:
-                known = ", ".join(self._topics)
-                raise HttpError(405, f"there is no topic {topic!r} ({known})")
-            payload = await self._pop(topic)
+            payload = await self._pop(unquote(request.path.strip("/")))
         except HttpError as error:
             await answer(send, error.status, {"error": str(error)}, error.headers)
             return
@@ -90,6 +88,8 @@ class PlaygroundEgress:
             await answer(send, 200, payload, {"content-type": "text/plain; charset=utf-8"})
 
     async def _pop(self, topic: str) -> bytes | None:
+        if topic not in self._cursors:
+            raise HttpError(405, f"there is no topic {topic!r} ({', '.join(self._topics)})")
         cursor = self._cursors[topic]
         while rows := self._driver.store.list_records(EGRESS, cursor, _PAGE):
             for row in rows:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket as sockets
 import sys
 import time
 import traceback
 from pathlib import Path
-from socket import socket as Socket
 from typing import NoReturn
-
-from statefun.runtime._driver import Driver
 
 __all__ = ["Reloader"]
 
@@ -32,18 +30,18 @@ class Reloader:
         self.asked = False
         """Whether a source changed."""
 
-    def inherited(self) -> Socket | None:
+    def inherited(self) -> sockets.socket | None:
         """Return the socket that the process before left open."""
         number = os.environ.pop(_SOCKET, None)
-        return Socket(fileno=int(number)) if number and self._enabled else None
+        return sockets.socket(fileno=int(number)) if number and self._enabled else None
 
-    def keep(self, sock: Socket) -> None:
+    def keep(self, sock: sockets.socket) -> None:
         """Leave a socket open for the process after."""
         if self._enabled:
             self._kept = os.dup(sock.fileno())  # the server closes its own
 
-    async def watch(self, driver: Driver, over: asyncio.Event) -> None:
-        """Stop the driver when a source changes."""
+    async def watch(self, over: asyncio.Event) -> None:
+        """Return when a source has changed."""
         before = _sources()
         while not over.is_set():
             with contextlib.suppress(asyncio.TimeoutError):

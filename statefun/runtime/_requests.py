@@ -31,9 +31,7 @@ def invocation(argument: bytes, caller: bytes = b"") -> bytes:
     return b"%b\x12%b%b" % (caller, varint(len(argument)), argument)
 
 
-def encode_request(
-    plan: Plan, address: bytes, states: Sequence[bytes | None], messages: Sequence[bytes]
-) -> bytes:
+def encode_request(plan: Plan, address: bytes, states: Sequence[bytes | None], messages: Sequence[bytes]) -> bytes:
     """Encode a `ToFunction`."""
     parts = [b"\x0a", varint(len(address)), address]
     for value, cell in zip(states, plan.cells, strict=False):

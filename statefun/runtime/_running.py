@@ -126,11 +126,7 @@ def _warn_slow(typename: str, seconds: float) -> None:
 async def _run(
     options: RunOptions, runtime: Runtime, module: Module | None, endpoint: HttpEndpoint | None, reloader: Reloader
 ) -> bool:
-    clock: Clock
-    if options.clock == "records":
-        clock = RecordClock()
-    else:
-        clock = WallClock(int(runtime.store.meta(OFFSET) or 0))
+    clock: Clock = RecordClock() if options.clock == "records" else WallClock(int(runtime.store.meta(OFFSET) or 0))
     driver = Driver(runtime.pump, clock, pace=Pace(keep=options.keep), exit_at_end=options.exit_at_end)
     loop = asyncio.get_running_loop()
     around = Surroundings()
@@ -158,7 +154,7 @@ async def _run(
         example = f", e.g. {_example(runtime, place)}" if what.startswith("messages") else ""
         say(f"{what} http://{place}{example}")
     if options.reload:
-        beside.append(lambda over: reloader.watch(driver, over))
+        beside.append(reloader.watch)
     bar = sys.stderr if options.exit_at_end and options.read is not None and options.quiet else None
     try:
         await run_driver(driver, progress=bar, beside=beside)

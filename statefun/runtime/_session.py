@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import TextIO
 
@@ -25,6 +25,34 @@ _GRACE_S = 2.0
 
 async def run_driver(driver: Driver, *, progress: TextIO | None = None, beside: Sequence[Beside] = ()) -> None:
     """Run a driver until it ends or a signal stops it; `beside` runs as long as it does."""
+    over = asyncio.Event()
+    helpers = [asyncio.ensure_future(start(over)) for start in beside]
+    for helper in helpers:
+        helper.add_done_callback(lambda _: driver.stop())  # a door that fails ends the run
+    if progress is not None:
+        helpers.append(asyncio.ensure_future(_watch(driver, Progress(progress, "records"), over)))
+    with _signals(driver):
+        try:
+            await driver.run()
+        finally:
+            over.set()
+            await _end(helpers)
+
+
+async def _end(helpers: Sequence[asyncio.Future[None]]) -> None:
+    """Give what runs beside a while to end; raise what one of them raised."""
+    if helpers:
+        _, late = await asyncio.wait(helpers, timeout=_GRACE_S)
+        for helper in late:
+            helper.cancel()
+    for result in await asyncio.gather(*helpers, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result
+
+
+@contextlib.contextmanager
+def _signals(driver: Driver) -> Iterator[None]:
+    """Let the first signal stop the driver, and a second one kill."""
     loop = asyncio.get_running_loop()
     asked: list[int] = []
 
@@ -35,27 +63,14 @@ async def run_driver(driver: Driver, *, progress: TextIO | None = None, beside: 
         asked.append(number)
         driver.stop()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
         with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
             loop.add_signal_handler(number, ask, number)
-    over = asyncio.Event()
-    helpers = [asyncio.ensure_future(start(over)) for start in beside]
-    for helper in helpers:
-        helper.add_done_callback(lambda _: driver.stop())  # a door that fails ends the run
-    if progress is not None:
-        helpers.append(asyncio.ensure_future(_watch(driver, Progress(progress, "records"), over)))
     try:
-        await driver.run()
+        yield
     finally:
-        over.set()
-        if helpers:
-            _, late = await asyncio.wait(helpers, timeout=_GRACE_S)
-            for helper in late:
-                helper.cancel()
-        for result in await asyncio.gather(*helpers, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise result
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 loop.remove_signal_handler(number)
 

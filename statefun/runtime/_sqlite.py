@@ -123,7 +123,7 @@ class SqliteStore:
                     self._db.execute("rollback")
                 raise
 
-    def _write(self, delta: Delta) -> None:
+    def _write(self, delta: Delta) -> None:  # noqa: C901 -- one line a table
         many, sql = self._db.executemany, self._sql
         if delta.names:
             many(sql["add_name"], delta.names)
@@ -176,9 +176,7 @@ class SqliteStore:
         """Return waiting messages that are not parked."""
         return cast("list[tuple[int, int, str, bytes]]", self._all("load_messages", start, limit))
 
-    def parked(
-        self, function: int, id: str, start: int, below: int | None, limit: int
-    ) -> Sequence[tuple[int, bytes]]:
+    def parked(self, function: int, id: str, start: int, below: int | None, limit: int) -> Sequence[tuple[int, bytes]]:
         """Return the parked messages of one address."""
         rows = self._all("load_parked", function, id, start, _FOREVER if below is None else below, limit)
         return cast("list[tuple[int, bytes]]", rows)

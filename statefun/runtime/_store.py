@@ -85,9 +85,7 @@ class Store(Protocol):
         """Return waiting messages that are not parked, from a seq on: seq, function, id, message."""
         ...
 
-    def parked(
-        self, function: int, id: str, start: int, below: int | None, limit: int
-    ) -> Sequence[tuple[int, bytes]]:
+    def parked(self, function: int, id: str, start: int, below: int | None, limit: int) -> Sequence[tuple[int, bytes]]:
         """Return the parked messages of one address: seq, message."""
         ...
 

@@ -65,7 +65,11 @@ def _route(endpoint: Endpoint) -> Route:
     states = tuple(
         StateSpec(
             name=entry.name,
-            expire="never" if entry.expire_after is None else "after-write" if entry.mode == "after-write" else "after-call",
+            expire="never"
+            if entry.expire_after is None
+            else "after-write"
+            if entry.mode == "after-write"
+            else "after-call",
             expire_ms=0 if entry.expire_after is None else int(entry.expire_after.total_seconds() * 1_000),
         )
         for entry in endpoint.states or ()

@@ -119,7 +119,9 @@ class Values:
         if record.key:
             shown["key"] = record.key
         if record.headers:
-            shown["headers"] = [[h.key, h.value.decode("utf-8", "replace") if h.has_value else None] for h in record.headers]
+            shown["headers"] = [
+                [h.key, h.value.decode("utf-8", "replace") if h.has_value else None] for h in record.headers
+            ]
         shown["value"] = self._payload(record.value_bytes, egress)
         return shown
 
@@ -148,14 +150,17 @@ class Values:
                 raise ValueProblem("an Any is sent as what is in it: name that type")
             cls = self.message_class(typename)
             if cls is not None:
-                if not isinstance(value, dict) and not cls.DESCRIPTOR.full_name.startswith("google.protobuf."):
-                    raise TypeError(f"it is {_kind(value)}, not an object")
-                message = json_format.ParseDict(cast("dict[str, object]", value), cls(), descriptor_pool=self._pool)
-                return message.SerializeToString()
+                return self._encode_message(cls, value)
         except (json_format.ParseError, StatefunError, AttributeError, TypeError, UnicodeEncodeError) as error:
             problem = str(reason(error)).strip()
             raise ValueProblem(f"{_brief(value)} cannot become {brief(typename)}: {problem}") from error
         raise ValueProblem(f"the app does not say how {short(typename)!r} is written in JSON: give its bytes instead")
+
+    def _encode_message(self, cls: type[Message], value: Json) -> bytes:
+        if not isinstance(value, dict) and not cls.DESCRIPTOR.full_name.startswith("google.protobuf."):
+            raise TypeError(f"it is {_kind(value)}, not an object")
+        message = json_format.ParseDict(cast("dict[str, object]", value), cls(), descriptor_pool=self._pool)
+        return message.SerializeToString()
 
     def can_encode(self, typename: str) -> bool:
         """Tell whether JSON can become a value of this type."""
@@ -192,7 +197,14 @@ def _encode_primitive(typename: str, value: Json) -> bytes:
 def _kind(value: Json) -> str:
     if value is None:
         return "null"
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    names = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "an object",
+    }
     return names.get(value.__class__, value.__class__.__name__)
 
 

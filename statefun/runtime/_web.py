@@ -31,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(with_help(msg, "another program may have it: choose another with --port")) from error
     sock.listen(_BACKLOG)
     sock.setblocking(False)  # noqa: FBT003 -- the socket module's own signature
-    sock.set_inheritable(True)  # noqa: FBT003 -- the same; a reload keeps it
+    sock.set_inheritable(True)
     return sock
 
 

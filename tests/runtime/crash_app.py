@@ -49,9 +49,7 @@ def main(folder: Path) -> None:
         source = runtime.jsonl(folder / "in.jsonl", to="t/first", type="long", fields=fields)
         sink = FileSink(folder / "out.jsonl", LineWriter(runtime.values), "t/out")
         pace = Pace(group=16, keep=100)
-        driver = Driver(
-            runtime.pump, RecordClock(), sources=[source], sinks=[sink], pace=pace, exit_at_end=True
-        )
+        driver = Driver(runtime.pump, RecordClock(), sources=[source], sinks=[sink], pace=pace, exit_at_end=True)
         asyncio.run(driver.run())
 
 

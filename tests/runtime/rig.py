@@ -134,9 +134,9 @@ class Scripted:
     def __init__(self, *functions: str, states: dict[str, tuple[StateSpec, ...]] | None = None) -> None:
         self.functions = functions
         self.requests: list[wire_v3_pb2.ToFunction.InvocationBatchRequest] = []
-        self.answer: Callable[
-            [wire_v3_pb2.ToFunction.InvocationBatchRequest], wire_v3_pb2.FromFunction | bytes
-        ] = lambda _: b""
+        self.answer: Callable[[wire_v3_pb2.ToFunction.InvocationBatchRequest], wire_v3_pb2.FromFunction | bytes] = (
+            lambda _: b""
+        )
         self.states = states or {}
 
     def find(self, namespace: str, name: str) -> FunctionSpec | None:

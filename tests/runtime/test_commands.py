@@ -11,8 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-
 from shop_pb2 import Login
+
 from statefun import Context, MessageEgress, State, StatefulFunctions
 from statefun._clock import WallClock
 from statefun.cli import main
@@ -169,7 +169,7 @@ def test_state(say: Say, runs: bool) -> None:
 def test_delayed(say: Say, runs: bool) -> None:
     """Delayed messages are listed, delivered at once, and taken back."""
     with maybe_running(say.folder, runs=runs):
-        row, = say.rows("delayed", "ls")
+        (row,) = say.rows("delayed", "ls")
         assert (row["to"], row["type"], row["value"], row["token"]) == ("t/f/b", "io.statefun.types/string", "now", "t")
         say("delayed", "cancel", "99", status=1)
         assert say.errors == "statefun delayed: there is no delayed message 99\n"
@@ -212,16 +212,16 @@ def test_failures(say: Say, runs: bool) -> None:
         send(say.folder, "t/f/a", '"worse"', "string")
     say.capsys.readouterr()
     with maybe_running(say.folder, runs=runs):
-        row, = say.rows("failures", "ls")
+        (row,) = say.rows("failures", "ls")
         assert (row["address"], row["error"]) == ("t/f/a", "ValueError: no bad")
         shown = say("failures", "show", "t/f/a")
-        assert 'error: ValueError: no bad\n' in shown
+        assert "error: ValueError: no bad\n" in shown
         assert '"value": "bad"' in shown
         assert '"n": 1' in shown
         assert "Traceback" in shown
         assert say.rows("failures", "show", "t/f/a")[0]["state"] == {"n": 1}
         assert say("failures", "skip", "t/f/a") == "Skipped; `statefun failures ls --skipped` lists it.\n"
-        skipped, = say.rows("failures", "ls", "--skipped")
+        (skipped,) = say.rows("failures", "ls", "--skipped")
         assert (skipped["address"], skipped["value"]) == ("t/f/a", "bad")
         say("failures", "skip", "t/f/nobody", status=1)
         assert say.errors == "statefun failures: t/f/nobody is not failing\n"

@@ -19,6 +19,7 @@ from statefun._clock import RecordClock, WallClock
 from statefun.runtime._assembly import Runtime
 from statefun.runtime._driver import Driver, Full, Pace
 from statefun.runtime._jsonl import BadLine, LineReader, LineWriter, RecordFields
+from statefun.runtime._plans import Wire
 from statefun.runtime._requests import argument
 from statefun.runtime._sinks import FileSink, SinkError
 from statefun.runtime._sources import SourceError
@@ -56,7 +57,9 @@ def lines(*records: object) -> str:
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
-def run(folder: Path, *, clock: str = "wall", fields: RecordFields | None = None, type: str | None = "string") -> Driver:
+def run(
+    folder: Path, *, clock: str = "wall", fields: RecordFields | None = None, type: str | None = "string"
+) -> Driver:
     """Read in.jsonl to its end, and write out.jsonl."""
     with Runtime.in_process(app(), folder / "data") as runtime:
         source = runtime.jsonl(folder / "in.jsonl", to="t/f", type=type, fields=fields)
@@ -191,7 +194,7 @@ class TestFiles:
                 assert driver.fed == 0
                 with path.open("a") as file:
                     file.write('"value": "x"}\n')
-                while driver.fed == 0:
+                while driver.fed == 0:  # noqa: ASYNC110 -- the driver tells nobody
                     await asyncio.sleep(0.01)
                 driver.stop()
                 await running
@@ -203,7 +206,7 @@ class TestRecordClock:
     HOUR = 3_600_000
 
     def test_a_day_in_no_time(self, tmp_path: Path) -> None:
-        """Before the clock moves to a record, everything that is due until then has run; late records do not move it back."""
+        """Before the clock moves to a record all that is due till then has run; a late record does not move it back."""
         records = [
             {"id": "a", "value": "remind", "time": 0},
             {"id": "b", "value": "x", "time": self.HOUR - 1},
@@ -239,7 +242,9 @@ class TestRecordClock:
                 pace = Pace(group=group)
                 driver = Driver(runtime.pump, RecordClock(), sources=[source], pace=pace, exit_at_end=True)
                 asyncio.run(driver.run())
-                results.append([runtime.values.decode(r.typename, r.value) for r in runtime.store.list_records(None, 0, 9_999)])
+                results.append(
+                    [runtime.values.decode(r.typename, r.value) for r in runtime.store.list_records(None, 0, 9_999)]
+                )
         assert results[0] == results[1] == results[2]
         assert len(results[0]) > 300
 
@@ -297,7 +302,7 @@ def test_a_slow_function_harms_nobody(tmp_path: Path) -> None:
             for id in "abcdefgh":
                 await driver.submit(slow, id, argument("io.statefun.types/string", b"\x0a\x030.3", "v3"))
             await driver.submit(f, "x", argument("io.statefun.types/string", b"\x0a\x01x", "v3"))
-            while runtime.store.counts().records < 10:
+            while runtime.store.counts().records < 10:  # noqa: ASYNC110 -- the driver tells nobody
                 await asyncio.sleep(0.01)
             assert time.monotonic() - began < 1.5
             driver.stop()
@@ -345,11 +350,12 @@ def test_the_wires_do_not_mix(tmp_path: Path) -> None:
 def test_the_same_on_both_wires(tmp_path: Path) -> None:
     """An app gives the same results on both wires."""
     results = []
-    for wire in ("v2", "v3"):
+    wires: tuple[Wire, ...] = ("v2", "v3")
+    for wire in wires:
         folder = tmp_path / wire
         folder.mkdir()
         (folder / "in.jsonl").write_text(lines(*({"id": str(n % 3), "value": str(n)} for n in range(50))))
-        with Runtime.in_process(app(), folder / "data", wire=wire) as runtime:  # type: ignore[arg-type]  # one of the two
+        with Runtime.in_process(app(), folder / "data", wire=wire) as runtime:
             source = runtime.jsonl(folder / "in.jsonl", to="t/f", type="string")
             asyncio.run(Driver(runtime.pump, WallClock(), sources=[source], exit_at_end=True).run())
             results.append(list(runtime.records("t/out")))
@@ -379,7 +385,7 @@ def test_large_messages(tmp_path: Path, size: int) -> None:
         while runtime.pump.work(0, 10) is not None:
             runtime.pump.commit()
         runtime.pump.commit()
-        row, = runtime.store.list_states("t/f", "a", 0, None, 10)
+        (row,) = runtime.store.list_states("t/f", "a", 0, None, 10)
         assert len(row.value) >= size
 
 

@@ -33,7 +33,7 @@ def functions(bad: set[str]) -> StatefulFunctions:
 
 
 def test_the_culprit() -> None:
-    """A batch that fails goes again one message at a time: what stands before the culprit is handled, it alone fails."""
+    """A batch that fails goes again one message at a time: what stands before the culprit is handled, and it fails."""
     bad = {"c"}
     rig = app_rig(functions(bad))
     rig.run()
@@ -109,7 +109,7 @@ def test_skip() -> None:
     rig.run()
     assert skipped is not None
     assert (rig.records(), rig.failures()) == (["good"], {})
-    kept, = rig.store.list_skipped(10)
+    (kept,) = rig.store.list_skipped(10)
     assert (kept[0].error, kept[1]) == ("ValueError: no bad", "t/f")
     assert b"bad" in kept[0].message
     assert _by_hand.skip(rig.engine, rig.plan("t/f"), "x", rig.now) is None

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.any_pb2 import Any as AnyPb
+from shop_pb2 import Login
 
 from statefun import Context, MessageEgress, State, StatefulFunctions, json_type
 from statefun._clock import WallClock
@@ -19,8 +21,6 @@ from statefun.runtime._assembly import Runtime
 from statefun.runtime._driver import Driver, Pace
 from statefun.runtime._http_ingress import HttpIngress
 from statefun.runtime._playground import PlaygroundEgress, PlaygroundIngress
-from google.protobuf.any_pb2 import Any as AnyPb
-from shop_pb2 import Login
 
 OUT = MessageEgress[str]("t/out")
 
@@ -199,9 +199,7 @@ TAKES = "it takes shop.Login, string, long"
         ("/t/login/x", {}, bytes(10_001), 413, "a body has at most 10,000 bytes"),
     ],
 )  # fmt: skip
-def test_refused(
-    tmp_path: Path, path: str, headers: dict[str, str], body: bytes, status: int, error: str
-) -> None:
+def test_refused(tmp_path: Path, path: str, headers: dict[str, str], body: bytes, status: int, error: str) -> None:
     """What cannot be accepted is refused with the reason, and nothing is kept of it."""
 
     async def test(house: House) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
+from typing_extensions import Self
 
 from statefun import AsyncRequestReplyHandler, ConfigError, Context, MessageEgress, State, StatefulFunctions
+from statefun._clock import WallClock
 from statefun.runtime._driver import Driver
 from statefun.runtime._engine import Engine
 from statefun.runtime._http_endpoint import HttpEndpoint, Route, Transport
@@ -17,7 +20,6 @@ from statefun.runtime._memory import MemoryStore
 from statefun.runtime._plans import StateSpec
 from statefun.runtime._pump import CallError, Pump
 from statefun.runtime._requests import argument
-from statefun._clock import WallClock
 
 OUT = MessageEgress[str]("t/out")
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -32,7 +34,7 @@ class Server:
         self._path = path
         self.port = 0
 
-    async def __aenter__(self) -> Server:
+    async def __aenter__(self) -> Self:
         self._runner = web.AppRunner(self._app)
         await self._runner.setup()
         if self._path is not None:
@@ -57,9 +59,9 @@ def octets(data: bytes = b"", **more: object) -> web.Response:
     return web.Response(body=data, content_type="application/octet-stream", **more)  # type: ignore[arg-type]
 
 
-async def call(url: str, request: bytes = b"r", **options: object) -> bytes:
+async def call(url: str, request: bytes = b"r", **options: Any) -> bytes:
     """Call a function once."""
-    transport = Transport(**options)  # type: ignore[arg-type]
+    transport = Transport(**options)
     endpoint = HttpEndpoint([Route(namespace="t", name=None, url=url, transport=transport)])
     try:
         return await endpoint.call("t/f", request)
@@ -80,7 +82,7 @@ def test_what_is_sent() -> None:
             assert await call(f"{server.url}/{{function.name}}?a=b", b"hello") == b"hello!"
 
     asyncio.run(go())
-    request, = seen
+    (request,) = seen
     assert (request.method, request.path_qs) == ("POST", "/fn/f?a=b")
     assert request.headers["Content-Type"] == "application/octet-stream"
     assert request.headers["Content-Length"] == "5"
@@ -122,7 +124,7 @@ def test_retried(kind: str, status: int) -> None:
     assert answers == []
 
 
-def outcome(serve: Serve, **options: object) -> str:
+def outcome(serve: Serve, **options: Any) -> str:
     """Return the error of a call."""
 
     async def go() -> str:
@@ -136,7 +138,7 @@ def outcome(serve: Serve, **options: object) -> str:
 
 @pytest.mark.parametrize("status", [400, 404, 302])
 def test_not_retried(status: int) -> None:
-    """okhttp gives up at once at what is the request's fault, async tries it all again; redirects are not followed."""
+    """Okhttp gives up at once at what is the request's fault, async tries it all again; redirects are not followed."""
     count = 0
 
     async def serve(_request: web.Request) -> web.Response:
@@ -185,7 +187,7 @@ def test_rude() -> None:
         await response.prepare(request)
         await response.write(b"half")
         assert request.transport is not None
-        request.transport.abort()  # type: ignore[attr-defined]  # every socket transport has it
+        request.transport.abort()
         return response
 
     async def go() -> None:
@@ -225,16 +227,23 @@ def test_routes() -> None:
         Route(namespace="t", name="f", url="http://h/one", states=states),
     ])  # fmt: skip
     one, other = endpoint.find("t", "f"), endpoint.find("t", "g")
-    assert one is not None and one.states == states
-    assert other is not None and other.max_batch == 7
+    assert one is not None
+    assert one.states == states
+    assert other is not None
+    assert other.max_batch == 7
     assert endpoint.find("u", "f") is None
 
 
 @pytest.mark.parametrize(
     ("url", "error"),
     [
-        ("ftp://h/x", "'ftp://h/x' is no URL of an endpoint\n"
-         "  help: e.g. http://localhost:8000/statefun or http+unix:///run/app/fn.sock/statefun"),
+        (
+            "ftp://h/x",
+            (
+                "'ftp://h/x' is no URL of an endpoint\n"
+                "  help: e.g. http://localhost:8000/statefun or http+unix:///run/app/fn.sock/statefun"
+            ),
+        ),
         ("http+unix:///run/x", "'http+unix:///run/x': the path of a unix socket has a part that ends in .sock"),
     ],
 )  # fmt: skip

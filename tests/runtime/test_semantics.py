@@ -65,7 +65,7 @@ class TestOrderAndBatches:
         assert endpoint.values() == [["p", "q", "r"]]
 
     def test_the_cap_of_a_batch(self) -> None:
-        """maxNumBatchRequests caps a batch here; in the real runtime it stops everyone."""
+        """MaxNumBatchRequests caps a batch here; in the real runtime it stops everyone."""
         rig, endpoint = scripted("t/a")
         rig.plan("t/a").max_batch = 2
         rig.run()
@@ -153,7 +153,7 @@ class TestHandshake:
         return functions
 
     def test_states_are_registered_once(self) -> None:
-        """The first request of a function names no state; its answer registers them, and the same messages come again."""
+        """The first request of a function names no state; its answer registers them, and the messages come again."""
         rig = app_rig(self.functions())
         rig.send("t/f", "x", "m")
         rig.send("t/f", "x", "m")
@@ -337,7 +337,7 @@ class TestDelays:
         rig.run()
         rig.send("t/b", "x", "cancel t")
         rig.later(100)
-        assert "after 50" not in sum(endpoint.values(), [])
+        assert "after 50" not in [one for batch in endpoint.values() for one in batch]
 
     def test_a_token_in_use(self) -> None:
         """A token whose message is still to come cannot be used again: the reply is refused as a whole."""
@@ -395,7 +395,9 @@ class TestDelays:
         rig.run()
         assert len(rig.engine.timers) <= 10
         rig.later(2_000)
-        assert sum(endpoint.values()[1:], []) == [str(number) for number in reversed(range(30))]
+        assert [one for batch in endpoint.values()[1:] for one in batch] == [
+            str(number) for number in reversed(range(30))
+        ]
 
 
 class TestRefusals:
@@ -424,7 +426,10 @@ class TestRefusals:
         [
             ("egress", "there is no egress 't/nowhere'"),
             ("state", "t/a changes the state 'nope', which is not registered"),
-            ("type", "state 's' is registered as 'io.statefun.types/string', and what is written is 'io.statefun.types/int'"),
+            (
+                "type",
+                "state 's' is registered as 'io.statefun.types/string', and what is written is 'io.statefun.types/int'",
+            ),
             ("kind", "state 's' has a mutation of the unknown type 7"),
         ],
     )
@@ -491,7 +496,7 @@ class TestRefusals:
         endpoint.answer = lambda _: b"\xff\xff\xff"
         rig.send("t/a", "x", "m")
         rig.run()
-        (attempts, error), = rig.failures().values()
+        ((attempts, error),) = rig.failures().values()
         assert attempts == 1
         assert error.startswith("the reply of 3 bytes is no FromFunction: ")
 

@@ -95,8 +95,12 @@ class TestContract:
 
     def test_failures(self, store: Store) -> None:
         """A failing address is there with its last attempt, until it fails no more."""
-        row = FailureRow(function=1, id="x", seq=1, attempts=1, first_at=1, last_at=1, retry_at=2, error="e", detail="d")
-        again = FailureRow(function=1, id="x", seq=1, attempts=2, first_at=1, last_at=3, retry_at=4, error="f", detail="")
+        row = FailureRow(
+            function=1, id="x", seq=1, attempts=1, first_at=1, last_at=1, retry_at=2, error="e", detail="d"
+        )
+        again = FailureRow(
+            function=1, id="x", seq=1, attempts=2, first_at=1, last_at=3, retry_at=4, error="f", detail=""
+        )
         store.commit(Delta(failed=[row]))
         store.commit(Delta(failed=[again]))
         assert store.list_failures() == [(again, "t/f")]
@@ -125,7 +129,9 @@ class TestContract:
                 queued=[(1, 1, "x", b"m", 0), (2, 2, "x", b"n", 0)],
             )
         )
-        assert [(row.function, row.id, row.name, row.typename) for row in store.list_states("t/f", None, 0, None, 9)] == [
+        assert [
+            (row.function, row.id, row.name, row.typename) for row in store.list_states("t/f", None, 0, None, 9)
+        ] == [
             ("t/f", "x", "s", "type"),
             ("t/f", "y", "s", "type"),
         ]
@@ -214,7 +220,8 @@ class TestSqlite:
             SqliteStore(path)
         assert str(caught.value) == (
             f"{path} cannot be opened: file is not a database\n"
-            "  help: `statefun doctor` says what is damaged; put a copy back, or start afresh in another folder with --data"
+            "  help: `statefun doctor` says what is damaged; put a copy back, or start afresh in another folder "
+            "with --data"
         )
 
     def test_full(self, tmp_path: Path) -> None:
