@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     """Run the demo; return its exit status."""
     if "--reset" in arguments:
         shutil.rmtree(DATA, ignore_errors=True)
-    print("A week of earthquakes (U.S. Geological Survey) through typed functions on a durable runtime.\n")
+    print("A week of earthquakes, through typed functions on a durable runtime.\n")
     around = vars(quakes).values()
     with Runtime.in_process(quakes.functions, DATA, around=around) as runtime:
         known = counted(runtime)
@@ -80,9 +80,9 @@ def report(runtime: Runtime, driver: Driver, known: int, took: float) -> None:
     )
     print(table(("time (UTC)", "alert", "size", "where"), [told(alert) for alert in alerts[-5:]], width=78))
     shown = DATA.relative_to(Path.cwd()) if DATA.is_relative_to(Path.cwd()) else DATA
-    command = f"{Path(sys.executable).parent.name}/statefun"
-    if Path(sys.prefix).is_relative_to(Path.cwd()):
-        command = str((Path(sys.prefix) / command).relative_to(Path.cwd()))
+    command = "statefun"
+    if Path(sys.prefix).is_relative_to(Path.cwd()):  # a virtual environment of the project
+        command = str((Path(sys.executable).parent / command).relative_to(Path.cwd()))
     print(f"""
 The data is in {shown}/statefun.db. To look at it, and to wipe it:
   {command} state ls quakes/region Taiwan --data {shown}
