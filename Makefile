@@ -26,8 +26,10 @@ test-mutations: .venv/ready  ## break the public signatures one by one: the type
 test-recorded: .venv/ready  ## ask the published SDKs again for the replies that were recorded from them
 	@$(BIN)/python -m tests.conformance.record --check
 
-demo: .venv/ready  ## run a week of earthquakes through typed functions (examples/quakes)
-	@$(BIN)/python examples/quakes/demo.py
+# Only what the package itself needs, so that the first screen is there in seconds; .venv will do if there is one.
+demo:  ## run a week of earthquakes through typed functions (examples/quakes)
+	@if [ ! -e .venv/ready ]; then $(MAKE) --no-print-directory .cache/demo/ready; fi
+	@if [ -e .venv/ready ]; then $(BIN)/python examples/quakes/demo.py; else .cache/demo/bin/python examples/quakes/demo.py; fi
 
 bench: .venv/ready  ## measure every Python SDK on this machine, 15 minutes (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks.peers
@@ -40,7 +42,7 @@ format: .venv/ready  ## format the code and fix what can be fixed safely
 	@$(BIN)/ruff check --fix
 
 lock: .cache/lock/ready  ## resolve requirements/*.in again, to the newest versions
-	@cd requirements && for name in lock codegen-protoc codegen-stubs protobuf-5 protobuf-6 test dev; do \
+	@cd requirements && for name in lock demo codegen-protoc codegen-stubs protobuf-5 protobuf-6 test dev; do \
 		../.cache/lock/bin/uv pip compile $$name.in --output-file $$name.txt --upgrade --quiet \
 			--universal --python-version 3.10 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' || exit 1; \
@@ -61,6 +63,13 @@ clean:  ## delete the environments and every cache
 
 .venv/ready: .venv/locked pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.cache/demo/ready: requirements/demo.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "statefun needs Python 3.10 or newer; say PYTHON=...")'
+	@$(PYTHON) -m venv --clear .cache/demo
+	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
+	@.cache/demo/bin/python -c 'import os, site; print(os.getcwd(), file=open(os.path.join(site.getsitepackages()[0], "statefun.pth"), "w"))'
 	@touch $@
 
 .cache/lock/ready: requirements/lock.txt

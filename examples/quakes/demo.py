@@ -81,8 +81,11 @@ def report(runtime: Runtime, driver: Driver, known: int, took: float) -> None:
     print(table(("time (UTC)", "alert", "size", "where"), [told(alert) for alert in alerts[-5:]], width=78))
     shown = DATA.relative_to(Path.cwd()) if DATA.is_relative_to(Path.cwd()) else DATA
     command = "statefun"
-    if Path(sys.prefix).is_relative_to(Path.cwd()):  # a virtual environment of the project
-        command = str((Path(sys.executable).parent / command).relative_to(Path.cwd()))
+    binary = Path(sys.executable)
+    if binary.is_relative_to(Path.cwd()):  # a virtual environment of the project
+        script = binary.with_name(command)
+        command = str(script.relative_to(Path.cwd()) if script.exists() else binary.relative_to(Path.cwd()))
+        command += "" if script.exists() else " -m statefun"
     print(f"""
 The data is in {shown}/statefun.db. To look at it, and to wipe it:
   {command} state ls quakes/region Taiwan --data {shown}
