@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from statefun.runtime._sinks import FileSink, SinkError
 from statefun.runtime._sources import SourceError
 
 OUT = MessageEgress[str]("t/out")
+ROOT = Path(__file__).parent.parent.parent
 
 
 class Seen(State):
@@ -416,3 +418,84 @@ def test_a_reader_that_resolves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueProblem) as caught:
         LineReader(Values(describe(app())), "v3", type="Nope", fields=None)
     assert str(caught.value) == "there is no type 'Nope' (known: string)"
+
+
+STREAMS = """
+import asyncio, sys
+from pathlib import Path
+from statefun import *
+from statefun._clock import WallClock
+from statefun.runtime._assembly import Runtime
+from statefun.runtime._driver import Driver
+from statefun.runtime._jsonl import LineReader, LineWriter
+from statefun.runtime._sinks import StdoutSink
+from statefun.runtime._sources import StdinSource
+
+functions = StatefulFunctions()
+OUT = MessageEgress[str]("t/out")
+
+
+@functions.bind("t/f")
+def f(context: Context, message: str) -> None:
+    context.send_egress(OUT, f"{context.address.identity} {message}")
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    with Runtime.in_process(functions, Path("data")) as runtime:
+        driver = Driver(runtime.pump, WallClock(), sinks=[StdoutSink(LineWriter(runtime.values), None)], exit_at_end=True)
+        reader = LineReader(runtime.values, "v3", type="string", fields=None)
+        driver.sources.append(StdinSource(reader, ("t/f",), lambda: loop.call_soon_threadsafe(driver.wake)))
+        await driver.run()
+
+
+asyncio.run(main())
+"""
+
+
+def stream(folder: Path, text: str) -> str:
+    """Read standard input to its end, and return standard output."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", STREAMS],
+        cwd=folder, env=environment, input=text, capture_output=True, text=True, check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_standard_input(tmp_path: Path) -> None:
+    """Standard input is read to its end; another run reads what it is given, and nothing of before."""
+    assert stream(tmp_path, lines({"id": "a", "value": "x"})) == '{"type":"string","value":"a x"}\n'
+    assert stream(tmp_path, lines({"id": "b", "value": "y"})) == '{"type":"string","value":"b y"}\n'
+
+
+def test_standard_output(tmp_path: Path) -> None:
+    """Each record is printed once it is committed, and not again by the next run."""
+    assert stream(tmp_path, lines({"id": "a", "value": "x"})) == '{"type":"string","value":"a x"}\n'
+    assert stream(tmp_path, "") == ""
+
+
+def test_a_clock_that_jumps(tmp_path: Path) -> None:
+    """A clock that is set back delays what is due, and one that is set forward delivers it: nothing is lost."""
+
+    async def go() -> None:
+        with Runtime.in_process(app(), tmp_path / "data") as runtime:
+            clock = WallClock()
+            driver = Driver(runtime.pump, clock)
+            running = asyncio.ensure_future(driver.run())
+            await driver.commit_soon()
+            plan = runtime.engine.plan("t/f")
+            assert plan is not None
+            await driver.submit(plan, "a", argument("io.statefun.types/string", b"\x0a\x06remind", "v3"))
+            clock.offset_ms = -7_200_000
+            await driver.commit_soon()
+            assert runtime.store.counts().delayed == 1
+            clock.offset_ms = 7_200_000
+            driver.wake()
+            await asyncio.sleep(0.05)
+            assert (runtime.store.counts().delayed, runtime.store.counts().records) == (0, 2)
+            driver.stop()
+            await running
+
+    asyncio.run(asyncio.wait_for(go(), 10))
