@@ -1,7 +1,6 @@
 """Writes docs/reference/cli.md from the parsers of the commands, or says that it differs.
 
-    python tools/cli_reference.py           write
-    python tools/cli_reference.py --check   write nothing; exit 1 if it differs
+python tools/cli_reference.py writes it; with --check nothing is written, and the exit status is 1 if it differs.
 """
 
 from __future__ import annotations
@@ -65,7 +64,8 @@ def section(words: str, parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def named(action: argparse.Action) -> str:
     """Return an option or argument as it is written."""
-    value = str(action.metavar or (f"{{{','.join(map(str, action.choices))}}}" if action.choices else action.dest.upper()))
+    chosen = f"{{{','.join(map(str, action.choices))}}}" if action.choices else action.dest.upper()
+    value = str(action.metavar or chosen)
     if not action.option_strings:
         return f"[{value}]" if action.nargs == "?" else value
     option = ", ".join(action.option_strings)

@@ -23,6 +23,7 @@ from statefun._type import short
 from statefun.errors import PeerError, StatefunError, reason
 from statefun.protocol import ANY
 from statefun.runtime._catalog import Catalog
+from statefun.runtime._json_messages import parse, to_json
 from statefun.runtime._plans import Wire
 
 __all__ = ["Json", "ValueProblem", "Values", "brief", "read_invocation"]
@@ -111,7 +112,7 @@ class Values:
             return self._kinesis(KinesisEgressRecord.FromString(data), egress)
         cls = self.message_class(typename)
         if cls is not None:
-            return cast("Json", json_format.MessageToDict(cls.FromString(data), descriptor_pool=self._pool))
+            return to_json(cls.FromString(data), self._pool)
         return show_bytes(data)
 
     def _kafka(self, record: KafkaProducerRecord, egress: str) -> Json:
@@ -157,10 +158,12 @@ class Values:
         raise ValueProblem(f"the app does not say how {short(typename)!r} is written in JSON: give its bytes instead")
 
     def _encode_message(self, cls: type[Message], value: Json) -> bytes:
-        if not isinstance(value, dict) and not cls.DESCRIPTOR.full_name.startswith("google.protobuf."):
+        if cls.DESCRIPTOR.full_name.startswith("google.protobuf."):
+            message = json_format.ParseDict(cast("dict[str, object]", value), cls(), descriptor_pool=self._pool)
+            return message.SerializeToString()
+        if not isinstance(value, dict):
             raise TypeError(f"it is {_kind(value)}, not an object")
-        message = json_format.ParseDict(cast("dict[str, object]", value), cls(), descriptor_pool=self._pool)
-        return message.SerializeToString()
+        return parse(cls, cast("dict[str, object]", value), self._pool).SerializeToString()
 
     def can_encode(self, typename: str) -> bool:
         """Tell whether JSON can become a value of this type."""

@@ -443,7 +443,8 @@ def f(context: Context, message: str) -> None:
 async def main() -> None:
     loop = asyncio.get_running_loop()
     with Runtime.in_process(functions, Path("data")) as runtime:
-        driver = Driver(runtime.pump, WallClock(), sinks=[StdoutSink(LineWriter(runtime.values), None)], exit_at_end=True)
+        sinks = [StdoutSink(LineWriter(runtime.values), None)]
+        driver = Driver(runtime.pump, WallClock(), sinks=sinks, exit_at_end=True)
         reader = LineReader(runtime.values, "v3", type="string", fields=None)
         driver.sources.append(StdinSource(reader, ("t/f",), lambda: loop.call_soon_threadsafe(driver.wake)))
         await driver.run()
@@ -458,7 +459,12 @@ def stream(folder: Path, text: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", STREAMS],
-        cwd=folder, env=environment, input=text, capture_output=True, text=True, check=True,
+        cwd=folder,
+        env=environment,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stderr == ""
     return done.stdout

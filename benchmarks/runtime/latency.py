@@ -1,0 +1,92 @@
+"""How long does an HTTP message take until its committed answer? In milliseconds; and CPU a request of the runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+
+APP = """
+import sys
+sys.path[:0] = {paths!r}
+import apps
+functions = apps.w1()
+"""
+HERE = Path(__file__).parent
+PATHS = [str(HERE), str(HERE.parent.parent / "tests" / "protos"), str(HERE.parent.parent)]
+
+
+async def drive(url: str, rate: float, count: int, connections: int) -> list[float]:
+    """Send messages, at a rate or as fast as the connections allow; return how long each took."""
+    took: list[float] = []
+    body = json.dumps({"amount": 1, "key": "k"}).encode()
+    headers = {"content-type": "application/json; type=bench.Ping"}
+
+    async def one(session: aiohttp.ClientSession, number: int) -> None:
+        began = time.perf_counter()
+        async with session.post(f"{url}/bench/counter/user-{number % 1000}", data=body, headers=headers) as answer:
+            await answer.read()
+            assert answer.status == 202, answer.status
+        took.append(time.perf_counter() - began)
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
+        if rate:
+            began = time.perf_counter()
+            for number in range(count):
+                await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+                await one(session, number)
+        else:
+            numbers = iter(range(count))
+
+            async def worker() -> None:
+                for number in numbers:
+                    await one(session, number)
+
+            await asyncio.gather(*(worker() for _ in range(connections)))
+    return sorted(took)
+
+
+def cpu(pid: int) -> float:
+    """Return the seconds of CPU that a process has used."""
+    parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    """Start a runtime, and measure."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        (Path(folder) / "app.py").write_text(APP.format(paths=PATHS))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "statefun", "run", "app:functions", "--port", "0", "--quiet"],
+            cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PATHS[2]},
+        )  # fmt: skip
+        assert process.stderr is not None
+        process.stderr.readline()
+        url = process.stderr.readline().split()[2].rstrip(",")
+        time.sleep(0.5)
+        try:
+            asyncio.run(drive(url, 0, 500, 4))
+            for rate, count, connections in ((100, 1_500, 1), (0, 20_000, 32)):
+                before = cpu(process.pid)
+                began = time.perf_counter()
+                took = asyncio.run(drive(url, rate, count, connections))
+                each = (cpu(process.pid) - before) / count * 1e6
+                print(
+                    f"{f'{rate}/s' if rate else f'{connections} connections':>15}: p50 {took[len(took) // 2] * 1e3:.2f} ms,"
+                    f" p99 {took[len(took) * 99 // 100] * 1e3:.2f} ms, {each:.0f} us of CPU a request,"
+                    f" {count / (time.perf_counter() - began):,.0f} requests/s"
+                )
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+if __name__ == "__main__":
+    main()
