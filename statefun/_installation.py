@@ -58,8 +58,9 @@ def is_pure_python() -> bool:
 @functools.cache
 def _warn_of_pure_python() -> None:
     warnings.warn(
-        "protobuf runs without its compiled part, which makes a request 8 to 12 times slower (benchmarks/pure_python.py): "
-        "install a protobuf wheel for this platform, and unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION",
+        "protobuf runs without its compiled part, which makes a request 8 to 12 times slower "
+        "(benchmarks/pure_python.py): install a protobuf wheel for this platform, and unset "
+        "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION",
         RuntimeWarning,
         stacklevel=4,
     )

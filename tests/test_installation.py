@@ -100,8 +100,8 @@ def test_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 WARNING = (
-    "RuntimeWarning: protobuf runs without its compiled part, which makes every request several times slower "
-    "(benchmarks/README.md has the numbers): install a protobuf wheel for this platform, and unset "
+    "RuntimeWarning: protobuf runs without its compiled part, which makes a request 8 to 12 times slower "
+    "(benchmarks/pure_python.py): install a protobuf wheel for this platform, and unset "
     "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
 )
 
