@@ -62,5 +62,5 @@ def _warn_of_pure_python() -> None:
         "(benchmarks/pure_python.py): install a protobuf wheel for this platform, and unset "
         "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=5,  # the line that makes the handler
     )
