@@ -77,7 +77,7 @@ def test_others(site: Path, name: str, record: str | None) -> None:
 
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run code in a process of its own."""
-    paths = os.pathsep.join([str(folder), str(ROOT)])
+    paths = os.pathsep.join([str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": paths, **environment},

@@ -18,7 +18,7 @@ from statefun._wire import v2, v3
 from statefun._wire.detect import version_of
 from statefun.errors import DeclarationError, MalformedRequest, SendError, UndecodableState
 from tests.peer import BOTH, Wire, functions_of, packed, request, run, typed
-from tests.refusals import refusal
+from tests.refusals import plain, refusal
 
 GO = packed(GreetRequest(name="go"))
 
@@ -267,6 +267,14 @@ def test_no_protobuf(data: bytes, wire: Wire | None) -> None:
     handler = RequestReplyHandler(functions_of(f), wire=wire)
     text = refusal(MalformedRequest, lambda: handler(data))
     assert text.startswith(f"the {len(data)} bytes of the request are no ToFunction message of StateFun: ")
+
+
+@pytest.mark.parametrize("wire", BOTH)
+def test_a_bytearray(wire: Wire) -> None:
+    """A request may come as a bytearray, as some servers have it, whether it shows its version or not."""
+    untyped: Any = RequestReplyHandler(functions_of(plain))
+    for data in (request(wire, GO), request(wire, states={"a": None})):
+        assert untyped(bytearray(data)) == untyped(data) == b""
 
 
 def test_an_id_that_is_no_text() -> None:
