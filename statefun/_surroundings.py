@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from statefun._cells import Cells
+from statefun._cells import Cell, Cells
 from statefun._specs import ValueSpec
 from statefun.address import Address
 from statefun.errors import ContextError
@@ -42,6 +42,7 @@ class Surroundings(Cells):
 
     __slots__ = ("_address", "batch", "function", "made_state", "reply", "tokens", "wire")
 
+    opened: list[Cell | None]
     function: Owner
     wire: Wire
     batch: Batch
