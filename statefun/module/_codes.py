@@ -1,0 +1,114 @@
+"""Every code of a finding: how bad it is, and what its page in the documentation says.
+
+Here: the table from which docs/reference/findings.md is made. Who reports a code is not known here. A code is never
+given another meaning, and a number never used again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["CODES", "Code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A kind of fault."""
+
+    severity: Literal["error", "warning", "note"]
+    title: str
+    text: str
+    """What happens, and what to do."""
+
+
+def _error(title: str, text: str) -> Code:
+    return Code("error", title, text)
+
+
+def _warning(title: str, text: str) -> Code:
+    return Code("warning", title, text)
+
+
+_FILE = {
+    "SF001": _error("the file cannot be read", "It is not there, or may not be read."),
+    "SF002": _error("the file is too large", "Files of more than 10 MiB are not read; split it into several modules."),
+    "SF003": _error("not UTF-8", "Every runtime reads the file as UTF-8. Save it as UTF-8; a byte order mark does no harm."),
+    "SF004": _error("not YAML", "The text is no YAML at this place. A tab does not indent: use spaces."),
+    "SF005": _error("nested too deep", "A module needs twelve levels at most; more than 64 are not read."),
+    "SF006": _error("too many values", "More than a million values are not read."),
+    "SF007": _error(
+        "an anchor or an alias",
+        "Jackson, which reads the file in every Apache runtime, takes the alias `*name` for the text `name`. "
+        "Write the value out where it is needed.",
+    ),
+    "SF008": _error("a merge key", "`<<` merges nothing: Jackson takes it for a key of that name. Write the keys out."),
+    "SF009": _error("a key that is no text", "A list or a mapping stands where a key belongs."),
+    "SF010": _warning("a key stands twice", "The runtimes read the last one, and say nothing."),
+    "SF011": _error("an empty file", "There is nothing to run in it."),
+    "SF012": _warning("a second document", "The runtime reads the first document only, and says nothing of the others."),
+    "SF013": _error("an empty document", "StateFun 3.1 refuses it; 3.2 and later skip it. Remove the extra `---`."),
+    "SF014": _error(
+        "a document too many",
+        "A file with `version` has one document; the runtime takes more than one for components, and refuses the first.",
+    ),
+    "SF015": _warning(
+        "a placeholder",
+        "No runtime puts anything in the place of `${NAME}`: it is used as it stands. Fill it in before deployment, "
+        "with envsubst or with the tool that deploys.",
+    ),
+    "SF016": _error(
+        "a code cannot be silenced like this",
+        "`# statefun: silence SF142 why` in the file silences one code, and says why. What a runtime refuses cannot "
+        "be silenced.",
+    ),
+}
+
+_STRUCTURE = {
+    "SF101": _error("a key is missing", "The runtime refuses the file, or fails on the first message."),
+    "SF102": _error(
+        "something else stands here",
+        "A text, a number, a list or a mapping belongs here. What is not in quotes is read as Jackson reads it: `1.0` "
+        "and `60000` are numbers, `yes`, `no`, `on` and `off` truth values, nothing at all is null; `1:30` is a text.",
+    ),
+    "SF103": _warning("an unknown key", "The runtimes ignore keys that they do not know, and say nothing."),
+    "SF104": _error("an unknown word", "One of a few words belongs here. Components are case-sensitive, 2.x is not."),
+    "SF105": _error(
+        "not a name",
+        "A name is `<namespace>/<name>`. In 2.x and 3.0 it is split at the last slash; since 3.1 it has exactly one, "
+        "so that a namespace with a slash must be renamed.",
+    ),
+    "SF106": _error("not a duration", "A duration is a whole number and a unit, like `30s`, `10min` or `1 day`."),
+    "SF107": _error("a number out of range", "The runtime refuses the number, or fails on the first message."),
+    "SF108": _error(
+        "an unknown kind",
+        "The kinds were renamed twice: `statefun.kafka.io/generic-egress` (2.x), `io.statefun.kafka/egress` (3.0), "
+        "`io.statefun.kafka.v1/egress` (since 3.1).",
+    ),
+    "SF109": _error("a version that is no text", "`version: 3.0` is a number. Write `version: \"3.0\"`."),
+    "SF110": _error("a format that the runtime does not read", "See the format matrix."),
+    "SF111": _error("not a date", "The pattern is `yyyy-MM-dd HH:mm:ss.SSS Z`: three digits of a second, and `+0000`."),
+    "SF112": _error("not a URL", "Some runtimes see it on the first message only, which then fails for ever."),
+    "SF113": _error("not a pattern of functions", "`<namespace>/<name>` or `<namespace>/*`; a part of a name has no `*`."),
+    "SF114": _error("bound twice", "A function, a namespace, an ingress or an egress has one entry only."),
+    "SF115": _error("not a list of properties", "Properties are a list of mappings with one key each."),
+    "SF116": _error(
+        "a timeout is longer than the whole call",
+        "connect, read and write are 10 seconds unless said otherwise: a call of less needs all three.",
+    ),
+    "SF117": _error("exactly-once without a timeout", "The transaction's timeout has no default."),
+    "SF118": _error("no consumer group", "A Kafka ingress needs one."),
+    "SF119": _error("no brokers", "A Kafka ingress needs an address."),
+    "SF120": _error("half of mutual TLS", "The client's certificate and its key go together."),
+    "SF121": _error("a unix socket with the async transport", "Only the okhttp transport knows unix sockets."),
+    "SF122": _warning("a key of another runtime", "This runtime ignores it, and says nothing."),
+    "SF123": _warning("read otherwise than it looks", "The runtime leaves it out, or does nothing with it."),
+    "SF124": _error("an empty list", "There must be something in it."),
+    "SF125": _error("a state with a reserved name", "The runtime keeps a state of that name for itself."),
+    "SF126": _warning("no target", "The records are read and dropped."),
+    "SF127": _warning("a topic stands twice", "The runtime reads the last entry of a topic."),
+    "SF128": _error("the type of a record", "Either every record has one type, or a field of each says its type."),
+    "SF129": _error("gRPC", "No release can call a function over gRPC."),
+}
+
+CODES: dict[str, Code] = {**_FILE, **_STRUCTURE}

@@ -1,0 +1,55 @@
+"""The runtimes that read a module.yaml, and the formats they read.
+
+Here: their names, their order, and which of them reads which format. What differs between them in a key stands beside
+that key.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+__all__ = ["COMPONENTS", "EMBEDDED", "FORMATS", "RUNTIMES", "Format", "Runtime", "default_runtime", "is_runtime", "since"]
+
+Runtime = Literal["2.0", "2.1", "2.2", "3.0", "3.1", "3.2", "3.3", "kzm", "embedded"]
+"""A release of Apache StateFun; kzm: its continuation for Flink 2; embedded: the runtime of this SDK."""
+Format = Literal["1.0", "2.0", "3.0", "components"]
+"""What a file says after `version:`; components: documents of kind and spec, since 3.1."""
+
+RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
+FORMATS: tuple[Format, ...] = get_args(Format)
+EMBEDDED = frozenset[Runtime](("embedded",))
+"""Of keys and kinds that only the runtime of this SDK knows."""
+COMPONENTS = frozenset[Runtime](("3.1", "3.2", "3.3", "kzm", "embedded"))
+"""Those that read components."""
+
+_READS: dict[Format, frozenset[Runtime]] = {
+    "1.0": frozenset(("2.0", "2.1", "2.2", "embedded")),
+    "2.0": frozenset(("2.1", "2.2", "embedded")),
+    "3.0": frozenset(("3.0", *COMPONENTS)),
+    "components": COMPONENTS,
+}
+
+
+def since(first: Runtime) -> frozenset[Runtime]:
+    """Return a runtime and all later ones."""
+    return frozenset(RUNTIMES[RUNTIMES.index(first) :])
+
+
+def reads(runtime: Runtime, format: Format) -> bool:  # noqa: A002 -- the word of the file itself
+    """Tell whether a runtime reads a format."""
+    return runtime in _READS[format]
+
+
+def readers(format: Format) -> str:  # noqa: A002 -- the word of the file itself
+    """Write which runtimes read a format."""
+    return ", ".join(runtime for runtime in RUNTIMES if runtime in _READS[format])
+
+
+def default_runtime(format: Format) -> Runtime:  # noqa: A002 -- the word of the file itself
+    """Return the newest Apache release that reads a format: whose rules hold where nobody names a runtime."""
+    return "2.2" if format in ("1.0", "2.0") else "3.3"
+
+
+def is_runtime(name: str) -> bool:
+    """Tell whether this is the name of a runtime."""
+    return name in RUNTIMES

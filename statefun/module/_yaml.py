@@ -1,0 +1,216 @@
+"""Bytes become nodes: the only place that imports yaml.
+
+Here: libyaml's events (or PyYAML's own, where libyaml is missing) made into nodes, within bounds of size, depth and
+count, so that no file of any kind takes long or much. Nothing is constructed from a tag, and an alias is never
+followed: Jackson reads `*name` as the text "name", so it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import yaml
+
+from statefun.module._findings import Path
+from statefun.module._nodes import Entry, Kind, Mapping, Node, Scalar, Sequence, resolve
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Report", "parse"]
+
+MAX_BYTES = 10 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_NODES = 1_000_000
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Only its parser is used: the events of libyaml, where PyYAML was built with it."""
+
+
+class Report(Protocol):
+    """Takes a fault: its code, its place (from 1), its path, and the sentence."""
+
+    def __call__(self, code: str, line: int, column: int, path: Path, problem: str, text: str = "") -> None: ...
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A mapping or a sequence that is not yet closed."""
+
+    node: Mapping | Sequence
+    key: Scalar | None = None
+    """The key whose value comes next."""
+    seen: dict[str, int] = field(default_factory=dict[str, int])
+    """The line of each key so far."""
+
+
+class _TooMuch(Exception):  # noqa: N818 -- it ends the reading, and is reported as a finding
+    """The file is beyond a bound."""
+
+
+def parse(data: bytes, report: Report) -> list[Node | None]:
+    """Return the documents of a file, None for an empty one; all that is wrong with the YAML itself is reported."""
+    text = _decode(data, report)
+    if text is None:
+        return []
+    builder = _Builder(report)
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            builder.feed(event)
+    except _TooMuch:
+        return []
+    except yaml.YAMLError as fault:
+        _report_fault(fault, text, report)
+        return []
+    return builder.documents
+
+
+def _decode(data: bytes, report: Report) -> str | None:
+    if len(data) > MAX_BYTES:
+        report("SF002", 0, 0, (), f"the file holds {len(data):,} bytes; more than {MAX_BYTES:,} are not read")
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = data.count(b"\n", 0, fault.start) + 1
+        column = fault.start - (data.rfind(b"\n", 0, fault.start) + 1) + 1
+        wrong = data[fault.start : fault.start + 1].hex().upper()
+        report("SF003", line, column, (), f"the byte 0x{wrong} is not UTF-8: every runtime reads the file as UTF-8")
+        return None
+
+
+def _report_fault(fault: yaml.YAMLError, text: str, report: Report) -> None:
+    if isinstance(fault, yaml.MarkedYAMLError):
+        mark = fault.problem_mark or fault.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        problem = ", ".join(str(part) for part in (fault.context, fault.problem) if part)
+        if "'\\t'" in problem or "tab character" in problem:
+            problem = "a tab where YAML takes spaces only"
+        report("SF004", line, column, (), f"this is not YAML: {problem}")
+        return
+    position = getattr(fault, "position", 0)  # a ReaderError: a character that YAML does not allow
+    start = text.rfind("\n", 0, position) + 1
+    line = text.count("\n", 0, position) + 1
+    report("SF004", line, position - start + 1, (), "this is not YAML: it holds a character that YAML does not allow")
+
+
+class _Builder:
+    """Takes the events one by one."""
+
+    def __init__(self, report: Report) -> None:
+        self.documents: list[Node | None] = []
+        self._report = report
+        self._stack: list[_Frame] = []
+        self._count = 0
+        self._skipping = 0  # depth of a key that is a list or a mapping: reported, and left out
+        self._feeds: dict[type[yaml.Event], Callable[[Any], None]] = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._mapping,
+            yaml.SequenceStartEvent: self._sequence,
+            yaml.MappingEndEvent: self._close,
+            yaml.SequenceEndEvent: self._close,
+            yaml.AliasEvent: self._alias,
+        }
+
+    def feed(self, event: yaml.Event) -> None:
+        """Take the next event."""
+        handle = self._feeds.get(type(event))
+        if handle is not None:
+            handle(event)
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        mark = event.start_mark
+        kind = resolve(event.value, plain=event.implicit[0], tag=event.tag)
+        node = Scalar(mark.line + 1, mark.column + 1, event.value, kind)
+        if event.anchor is not None:
+            self._anchor(event)
+        frame = self._stack[-1] if self._stack else None
+        if not self._skipping and frame is not None and frame.key is None and isinstance(frame.node, Mapping):
+            self._key(frame, node, plain=event.implicit[0])
+        else:
+            self._add(node)
+
+    def _key(self, frame: _Frame, key: Scalar, *, plain: bool) -> None:
+        frame.key = key
+        if plain and key.text == "<<":
+            self._fault("SF008", key, "the merge key '<<' merges nothing: the runtimes read it as a key of that name")
+        elif key.text in frame.seen:
+            self._fault(
+                "SF010", key,
+                f"the key {key.text!r} stands here a second time, after line {frame.seen[key.text]}: the last one is read",
+            )  # fmt: skip
+        frame.seen[key.text] = key.line
+
+    def _mapping(self, event: yaml.MappingStartEvent) -> None:
+        self._open(event, Mapping(event.start_mark.line + 1, event.start_mark.column + 1, {}))
+
+    def _sequence(self, event: yaml.SequenceStartEvent) -> None:
+        self._open(event, Sequence(event.start_mark.line + 1, event.start_mark.column + 1, []))
+
+    def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, node: Mapping | Sequence) -> None:
+        if event.anchor is not None:
+            self._anchor(event)
+        frame = self._stack[-1] if self._stack else None
+        if self._skipping:
+            self._skipping += 1
+        elif frame is not None and frame.key is None and isinstance(frame.node, Mapping):
+            self._fault("SF009", node, "a list or a mapping cannot be a key")
+            self._skipping = 1
+        elif len(self._stack) >= MAX_DEPTH:
+            self._fault("SF005", node, f"nested more than {MAX_DEPTH} deep")
+            raise _TooMuch
+        else:
+            self._add(node)
+            self._stack.append(_Frame(node))
+
+    def _close(self, event: yaml.Event) -> None:
+        if self._skipping:
+            self._skipping -= 1
+            if not self._skipping:  # the value of the key that was left out goes under no name
+                self._stack[-1].key = Scalar(event.start_mark.line + 1, event.start_mark.column + 1, "", Kind.NULL)
+        else:
+            self._stack.pop()
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        mark = event.start_mark
+        node = Scalar(mark.line + 1, mark.column + 1, f"*{event.anchor}", Kind.TEXT)
+        problem = f"the alias *{event.anchor} stands for nothing: the runtimes read it as the text {event.anchor!r}"
+        self._fault("SF007", node, problem)
+        frame = self._stack[-1] if self._stack else None
+        if not self._skipping and frame is not None and frame.key is None and isinstance(frame.node, Mapping):
+            frame.key = node
+        else:
+            self._add(node)
+
+    def _anchor(self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
+        place = Scalar(event.start_mark.line + 1, event.start_mark.column + 1, f"&{event.anchor}", Kind.TEXT)
+        self._fault("SF007", place, f"the anchor &{event.anchor} names nothing: no runtime follows an alias to it")
+
+    def _add(self, node: Node) -> None:
+        self._count += 1
+        if self._count > MAX_NODES:
+            self._fault("SF006", node, f"more than {MAX_NODES:,} values")
+            raise _TooMuch
+        if self._skipping:
+            return
+        if not self._stack:
+            empty = isinstance(node, Scalar) and node.kind is Kind.NULL
+            self.documents.append(None if empty else node)
+            return
+        frame = self._stack[-1]
+        if isinstance(frame.node, Sequence):
+            frame.node.items.append(node)
+        elif frame.key is not None:
+            frame.node.entries[frame.key.text] = Entry(frame.key, node)
+            frame.key = None
+
+    def _fault(self, code: str, node: Node, problem: str) -> None:
+        text = node.text if isinstance(node, Scalar) else ""
+        self._report(code, node.line, node.column, tuple(self._path()), problem, text)
+
+    def _path(self) -> Iterator[str | int]:
+        yield len(self.documents) - bool(self._stack)
+        for frame in self._stack:
+            if isinstance(frame.node, Sequence):
+                yield len(frame.node.items) - (frame is not self._stack[-1])
+            elif frame.key is not None:
+                yield frame.key.text
