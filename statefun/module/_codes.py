@@ -32,8 +32,8 @@ def _warning(title: str, text: str) -> Code:
 
 _FILE = {
     "SF001": _error("the file cannot be read", "It is not there, or may not be read."),
-    "SF002": _error("the file is too large", "Files of more than 10 MiB are not read; split it into several modules."),
-    "SF003": _error("not UTF-8", "Every runtime reads the file as UTF-8. Save it as UTF-8; a byte order mark does no harm."),
+    "SF002": _error("the file is too large", "More than 10 MiB are not read; split it into several modules."),
+    "SF003": _error("not UTF-8", "Every runtime reads the file as UTF-8. A byte order mark does no harm."),
     "SF004": _error("not YAML", "The text is no YAML at this place. A tab does not indent: use spaces."),
     "SF005": _error("nested too deep", "A module needs twelve levels at most; more than 64 are not read."),
     "SF006": _error("too many values", "More than a million values are not read."),
@@ -46,11 +46,11 @@ _FILE = {
     "SF009": _error("a key that is no text", "A list or a mapping stands where a key belongs."),
     "SF010": _warning("a key stands twice", "The runtimes read the last one, and say nothing."),
     "SF011": _error("an empty file", "There is nothing to run in it."),
-    "SF012": _warning("a second document", "The runtime reads the first document only, and says nothing of the others."),
+    "SF012": _warning("a second document", "The runtime reads the first document only, and ignores the others."),
     "SF013": _error("an empty document", "StateFun 3.1 refuses it; 3.2 and later skip it. Remove the extra `---`."),
     "SF014": _error(
         "a document too many",
-        "A file with `version` has one document; the runtime takes more than one for components, and refuses the first.",
+        "A file with `version` has one document; the runtime takes more than one for components.",
     ),
     "SF015": _warning(
         "a placeholder",
@@ -85,11 +85,11 @@ _STRUCTURE = {
         "The kinds were renamed twice: `statefun.kafka.io/generic-egress` (2.x), `io.statefun.kafka/egress` (3.0), "
         "`io.statefun.kafka.v1/egress` (since 3.1).",
     ),
-    "SF109": _error("a version that is no text", "`version: 3.0` is a number. Write `version: \"3.0\"`."),
+    "SF109": _error("a version that is no text", '`version: 3.0` is a number. Write `version: "3.0"`.'),
     "SF110": _error("a format that the runtime does not read", "See the format matrix."),
     "SF111": _error("not a date", "The pattern is `yyyy-MM-dd HH:mm:ss.SSS Z`: three digits of a second, and `+0000`."),
     "SF112": _error("not a URL", "Some runtimes see it on the first message only, which then fails for ever."),
-    "SF113": _error("not a pattern of functions", "`<namespace>/<name>` or `<namespace>/*`; a part of a name has no `*`."),
+    "SF113": _error("not a pattern of functions", "`<namespace>/<name>` or `<namespace>/*`, nothing else with a `*`."),
     "SF114": _error("bound twice", "A function, a namespace, an ingress or an egress has one entry only."),
     "SF115": _error("not a list of properties", "Properties are a list of mappings with one key each."),
     "SF116": _error(

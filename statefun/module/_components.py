@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Union
+from functools import cache
+from typing import Any
 
 from statefun.module import _embedded, _endpoints, _kafka, _kinesis, _playground
 from statefun.module._dialect import Dialect, dialect
@@ -22,7 +22,7 @@ from statefun.module._runtimes import COMPONENTS, EMBEDDED, Runtime
 
 __all__ = ["KINDS", "Part", "read_component"]
 
-Part = Union[Endpoint, Ingress, Egress]
+Part = Endpoint | Ingress | Egress
 FORM_SAYS = (
     "Invalid ComponentJsonObject; components should be a JSON object with the required fields [kind] and [spec]."
 )
@@ -58,7 +58,7 @@ KINDS: dict[str, ComponentKind] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def shape_of(kind: str, runtime: Runtime) -> Fields[Any]:
     """Return the shape of the spec of a kind."""
     return KINDS[kind].shape(dialect(runtime, "components"))
@@ -102,8 +102,10 @@ def _kind(node: Mapping, path: Path, reading: Reading) -> str | None:
         return None
     at = (*path, "kind")
     text = text_of(value, strict=False)
-    if text is None or isinstance(value, Scalar) and value.kind is Kind.NULL:
-        reading.report("SF102", value, at, f"{describe(value)} stands here", expected=what, says="Invalid binder kind format.")
+    if text is None or (isinstance(value, Scalar) and value.kind is Kind.NULL):
+        reading.report(
+            "SF102", value, at, f"{describe(value)} stands here", expected=what, says="Invalid binder kind format."
+        )
         return None
     name = text.rstrip("/")
     kind = KINDS.get(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from statefun.module._fields import Field
 from statefun.module._grammar import Text
 from statefun.module._model import Pattern
 from statefun.module._runtimes import Format, Runtime
@@ -46,6 +47,13 @@ class Dialect:
             clean=None if self.pairs else _canonical,
         )
 
+    def own_id(self, what: str, example: str) -> tuple[Field, ...]:
+        """Return the field `id`, which the spec of a component has; elsewhere the id stands in `meta`."""
+        if self.format != "components":
+            return ()
+        says = None if self.strict else "NullPointerException"
+        return (Field(name="id", of=self.name(what, example), needed=True, says=says),)
+
     def pattern(self, *, strict: bool) -> Text:
         """Return the shape of the functions of an endpoint."""
         return Text(
@@ -63,7 +71,7 @@ class Dialect:
         return Text(what=what, strict=self.strict, check=check)
 
 
-def dialect(runtime: Runtime, format: Format) -> Dialect:  # noqa: A002 -- the word of the file itself
+def dialect(runtime: Runtime, format: Format) -> Dialect:
     """Return how a runtime reads a format."""
     old = format in ("1.0", "2.0") or (format == "3.0" and runtime == "3.0")
     return Dialect(
@@ -89,9 +97,9 @@ def _not_a_pair(text: str) -> str:
 
 def _not_a_type(text: str) -> str:
     parts = text.rstrip("/").split("/")  # Java's String.split drops empty parts at the end
-    if len(parts) > 2:
+    if parts[2:]:
         return f"{text!r} has more than one slash"
-    return "" if len(parts) == 2 and parts[1] else f"{text!r} is not '<namespace>/<name>'"
+    return "" if parts[1:] and parts[1] else f"{text!r} is not '<namespace>/<name>'"
 
 
 def _not_a_pattern(text: str) -> str:

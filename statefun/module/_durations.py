@@ -46,7 +46,13 @@ def parse_duration(text: str) -> timedelta:
 def show_duration(duration: timedelta) -> str:
     """Write a duration with the largest unit that leaves no rest, as Flink reads it: "90s", "10min"."""
     microseconds = duration // timedelta(microseconds=1)
-    for unit, size in (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1000)):
+    for unit, size in (
+        ("d", 86_400_000_000),
+        ("h", 3_600_000_000),
+        ("min", 60_000_000),
+        ("s", 1_000_000),
+        ("ms", 1000),
+    ):
         if microseconds % size == 0:
             return f"{microseconds // size}{unit}"
     return f"{microseconds} micros"

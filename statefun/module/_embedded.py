@@ -56,9 +56,7 @@ def jsonl_egress(how: Dialect) -> Fields[JsonlEgress]:
     return Fields(
         what="a JSONL egress",
         fields=(_id(how, "egress"), Field(name="path", of=PATH, needed=True, says="")),
-        make=lambda record: JsonlEgress(
-            id=record.get("id", str), path=record.get("path", str), source=record.source()
-        ),
+        make=lambda record: JsonlEgress(id=record.get("id", str), path=record.get("path", str), source=record.source()),
     )
 
 
@@ -109,7 +107,9 @@ def _make_lines(record: Record) -> JsonlIngress:
         problem = "no record says its type: neither 'valueType' nor 'fields.type' is there"
         record.report("SF128", "fields", problem, text="", expected="one of the two")
     if fields is not None and fields.type is not None and value_type is not None:
-        record.report("SF128", "valueType", "both 'valueType' and 'fields.type' say the type", expected="one of the two")
+        record.report(
+            "SF128", "valueType", "both 'valueType' and 'fields.type' say the type", expected="one of the two"
+        )
     return JsonlIngress(
         id=record.get("id", str),
         path=record.find("path", str),

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from statefun.module._dialect import Dialect, to_pattern
-from statefun.module._fields import Field, Fields, Record
+from statefun.module._fields import Field, Fields, Record, properties_of
 from statefun.module._findings import Path, closest
 from statefun.module._grammar import Choice, Schema, Text, quote, wrong_type
 from statefun.module._nodes import Entry, Kind, Mapping, Node, Scalar
@@ -24,7 +24,8 @@ _NAMES = {
     ),
     "kafka egress": ("statefun.kafka.io/generic-egress", "io.statefun.kafka/egress", "io.statefun.kafka.v1/egress"),
     "kinesis ingress": (
-        "statefun.kinesis.io/routable-protobuf-ingress", "io.statefun.kinesis/ingress", "io.statefun.kinesis.v1/ingress",
+        "statefun.kinesis.io/routable-protobuf-ingress", "io.statefun.kinesis/ingress",
+        "io.statefun.kinesis.v1/ingress",
     ),
     "kinesis egress": (
         "statefun.kinesis.io/generic-egress", "io.statefun.kinesis/egress", "io.statefun.kinesis.v1/egress",
@@ -51,7 +52,7 @@ class _Entry(ABC):
         """Return the keys of `meta`."""
 
     @abstractmethod
-    def _named(self, part: Any, meta: Record, source: Source) -> Any:  # noqa: ANN401 -- any part of the model
+    def _named(self, part: Any, meta: Record, source: Source) -> Any:
         """Return the part with what `meta` says of it."""
 
     def _kind(self) -> Field:
@@ -60,7 +61,7 @@ class _Entry(ABC):
         words = Choice(words=tuple(self._kinds), fold=self.fold, code="SF108", hints=hints)
         return Field(name=self.kind_key, of=words, needed=True)
 
-    def read(self, node: Node, path: Path, reading: Reading) -> Any:  # noqa: ANN401 -- any part of the model
+    def read(self, node: Node, path: Path, reading: Reading) -> Any:
         """Return the part of the model that the item describes."""
         if not isinstance(node, Mapping):
             wrong_type(self.what, "", node, path, reading)
@@ -120,9 +121,7 @@ class _Entry(ABC):
             if self.fold:
                 word = {"type": "string", "pattern": "^" + "".join(f"[{c}{c.upper()}]" for c in kind) + "$"}
             meta = self._meta.schema()
-            properties = meta["properties"]
-            assert isinstance(properties, dict)  # Fields.schema made it
-            meta["properties"] = {**properties, self.kind_key: word}
+            meta["properties"] = {**properties_of(meta), self.kind_key: word}
             body: Schema = {
                 "type": "object", "properties": {"meta": meta, "spec": shape.schema()}, "required": ["meta", "spec"],
             }  # fmt: skip
@@ -142,7 +141,7 @@ class PlainEntry(_Entry):
     def _meta_fields(self) -> tuple[Field, ...]:
         return (self._kind(),)
 
-    def _named(self, part: Any, meta: Record, source: Source) -> Any:  # noqa: ANN401, ARG002 -- it has no name
+    def _named(self, part: Any, meta: Record, source: Source) -> Any:  # noqa: ARG002 -- it has no name
         return replace(part, source=source)
 
 
@@ -153,7 +152,7 @@ class NamedEntry(_Entry):
         name = self._how.name(f"the name of the {self._word}", "shop.io/orders", strict=True)
         return (self._kind(), Field(name="id", of=name, needed=True))
 
-    def _named(self, part: Any, meta: Record, source: Source) -> Any:  # noqa: ANN401 -- an Ingress or an Egress
+    def _named(self, part: Any, meta: Record, source: Source) -> Any:
         return replace(part, id=meta.get("id", str), source=source)
 
 
@@ -172,7 +171,7 @@ class FunctionEntry(_Entry):
         )
         return (self._kind(), Field(name="type", of=name, needed=True))
 
-    def _named(self, part: Any, meta: Record, source: Source) -> Any:  # noqa: ANN401 -- an Endpoint
+    def _named(self, part: Any, meta: Record, source: Source) -> Any:
         return replace(part, pattern=to_pattern(meta.get("type", str)), source=source)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from statefun.module._findings import Path, closest
 from statefun.module._grammar import Schema, Shape, number_of, pointer, quote, text_of, wrong_type
@@ -49,7 +49,8 @@ class Record:
     def get(self, name: str, kind: type[V]) -> V:
         """Return a value that must be there."""
         value = self.values[name]
-        assert isinstance(value, kind)  # the shape of the key made it
+        if not isinstance(value, kind):
+            raise TypeError(f"the shape of {name!r} makes no {kind.__name__}")
         return value
 
     def find(self, name: str, kind: type[V]) -> V | None:
@@ -58,8 +59,12 @@ class Record:
 
     def every(self, name: str, kind: type[V]) -> tuple[V, ...]:
         """Return the values of a list, none where the key is missing."""
-        values = self.get(name, tuple) if name in self.values else ()
+        values = cast("tuple[object, ...]", self.values.get(name, ()))  # Items makes tuples only
         return tuple(value for value in values if isinstance(value, kind))
+
+    def pairs(self, name: str) -> dict[str, str]:
+        """Return properties, none where the key is missing."""
+        return cast("dict[str, str]", self.values.get(name, {}))  # Pairs makes nothing else
 
     def source(self) -> Source:
         """Return where it stands."""
@@ -189,16 +194,15 @@ class Tagged(Generic[T]):
         for word, case in self.cases.items():
             schema = case.schema()
             needed = [] if word == self.default else [self.key]
-            required = [*needed, *(name for name in _names(schema.get("required")) if name != self.key)]
-            properties = schema["properties"]
-            assert isinstance(properties, dict)  # Fields.schema made it
+            required = [*needed, *cast("list[str]", schema.get("required", []))]  # Fields.schema made it
             tag = _word(word, fold=self.fold)
-            tests.append({**schema, "properties": {**properties, self.key: tag}, "required": required})
+            tests.append({**schema, "properties": {**properties_of(schema), self.key: tag}, "required": required})
         return {"description": self.what, "anyOf": tests}
 
 
-def _names(value: object) -> list[str]:
-    return [str(name) for name in value] if isinstance(value, list) else []
+def properties_of(schema: Schema) -> Schema:
+    """Return the properties of the schema of a mapping."""
+    return cast("Schema", schema["properties"])  # Fields.schema made it
 
 
 def _word(word: str, *, fold: bool) -> Schema:
@@ -259,5 +263,3 @@ class Pairs:
         if self.whole and self.strict:
             item["additionalProperties"] = {"type": "integer"}
         return {"type": "array", "items": item, "description": self.what}
-
-

@@ -6,6 +6,7 @@ Here: their keys, and the faults that concern more than one of them.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Literal, cast
 
@@ -28,7 +29,9 @@ __all__ = ["kafka_egress", "kafka_ingress", "protobuf_ingress"]
 
 HEADERS = frozenset[Runtime](("kzm", "embedded"))
 """Who knows record headers and the handling of invalid records."""
-OFFSETS_SAYS = "Invalid startup position type: <s>; valid values are [group-offsets, earliest, latest, specific-offsets, date]"
+OFFSETS_SAYS = (
+    "Invalid startup position type: <s>; valid values are [group-offsets, earliest, latest, specific-offsets, date]"
+)
 TIMEOUT_SAYS = "Transaction timeout durations must be larger than 0 when using exactly-once producer semantics."
 _PARTITION = re.compile(r".+/[0-9]+")
 
@@ -39,12 +42,11 @@ def kafka_ingress(how: Dialect) -> Fields[KafkaIngress]:
         Field(name="forwardHeaders", of=Flag(what="true or false"), runtimes=HEADERS),
         Field(name="invalidRecordHandling", of=_invalid_records(), runtimes=HEADERS),
     )
-    own_id = how.format == "components"
     return Fields(
         what="a Kafka ingress",
         fields=(
-            *((Field(name="id", of=how.name("the name of the ingress", "shop.io/orders"), needed=True),) if own_id else ()),
-            Field(name="address", of=how.text("the brokers: \"host:port,host:port\""), needed=how.strict),
+            *how.own_id("the name of the ingress", "shop.io/orders"),
+            Field(name="address", of=how.text('the brokers: "host:port,host:port"'), needed=how.strict),
             Field(name="consumerGroupId", of=how.text("the name of the consumer group")),
             Field(name="topics", of=topics_shape(how, "topic", "Kafka", headers), needed=True, says=_NO_TOPICS),
             Field(name="autoOffsetResetPosition", of=_reset(strict=how.strict)),
@@ -60,8 +62,8 @@ _NO_TOPICS = "Must define at least one Kafka topic to consume from."
 
 
 def _make_ingress(record: Record) -> KafkaIngress:
-    topics = topics_of(record, "topics", "topic")
-    properties = record.find("properties", dict) or {}
+    topics, reset = topics_of(record, "topics", "topic"), record.find("autoOffsetResetPosition", str)
+    properties = record.pairs("properties")
     address, group = record.find("address", str), record.find("consumerGroupId", str)
     if not address and not properties.get("bootstrap.servers"):
         says = "Missing setting for Kafka address."
@@ -75,7 +77,7 @@ def _make_ingress(record: Record) -> KafkaIngress:
         group=group or properties.get("group.id"),
         topics=topics,
         start=record.find("startupPosition", StartAt),
-        auto_offset_reset=cast("Literal['earliest', 'latest']", record.find("autoOffsetResetPosition", str) or "latest"),
+        auto_offset_reset=cast("Literal['earliest', 'latest']", reset or "latest"),
         properties=properties,
         forward_headers=record.find("forwardHeaders", bool) or False,
         invalid_records=record.find("invalidRecordHandling", InvalidRecords) or InvalidRecords(),
@@ -132,14 +134,14 @@ def _startup(how: Dialect) -> Tagged[StartAt]:
     )
 
 
-def _make_start(word: str):  # noqa: ANN202 -- a closure of one line
+def _make_start(word: str) -> Callable[[Record], StartAt]:
     kind = cast("Literal['group-offsets', 'earliest', 'latest']", word)
-    return lambda _record: StartAt(type=kind)  # pyright: ignore[reportUnknownLambdaType]
+    return lambda _record: StartAt(type=kind)
 
 
-def _make_offsets(*, strict: bool):  # noqa: ANN202 -- a closure
+def _make_offsets(*, strict: bool) -> Callable[[Record], StartAt]:
     def make(record: Record) -> StartAt:
-        pairs: dict[str, str] = record.get("offsets", dict)
+        pairs = record.pairs("offsets")
         offsets: list[tuple[str, int, int]] = []
         if not pairs:
             record.report("SF124", "offsets", "the list is empty", says="Provided specific offsets must not be empty.")
@@ -159,12 +161,13 @@ def _make_offsets(*, strict: bool):  # noqa: ANN202 -- a closure
 
 def protobuf_ingress(how: Dialect) -> Fields[ProtobufKafkaIngress]:
     """Return the shape of a 2.x ingress whose records are parsed, and routed by a router."""
+    topics = Items(of=how.text("a topic"), what="a list of topics", least=1, says=_NO_TOPICS)
     return Fields(
         what="a Kafka ingress",
         fields=(
-            Field(name="address", of=how.text("the brokers: \"host:port,host:port\""), needed=True),
+            Field(name="address", of=how.text('the brokers: "host:port,host:port"'), needed=True),
             Field(name="consumerGroupId", of=how.text("the name of the consumer group")),
-            Field(name="topics", of=Items(of=how.text("a topic"), what="a list of topics", least=1, says=_NO_TOPICS), needed=True),
+            Field(name="topics", of=topics, needed=True),
             Field(name="messageType", of=how.text("the full name of a protobuf message"), needed=True),
             Field(name="descriptorSet", of=how.text("a file with a FileDescriptorSet"), needed=True),
             Field(name="autoOffsetResetPosition", of=_reset(strict=how.strict)),
@@ -185,12 +188,11 @@ def protobuf_ingress(how: Dialect) -> Fields[ProtobufKafkaIngress]:
 
 def kafka_egress(how: Dialect) -> Fields[KafkaEgress]:
     """Return the shape of an egress's spec."""
-    own_id = how.format == "components"
-    address = how.text("the brokers: \"host:port,host:port\"")
+    address = how.text('the brokers: "host:port,host:port"')
     return Fields(
         what="a Kafka egress",
         fields=(
-            *((Field(name="id", of=how.name("the name of the egress", "shop.io/receipts"), needed=True),) if own_id else ()),
+            *how.own_id("the name of the egress", "shop.io/receipts"),
             Field(name="address", of=address, needed=True, says=None if how.strict else "NullPointerException"),
             Field(name="deliverySemantic", of=_delivery(how)),
             Field(name="properties", of=Pairs(strict=how.strict)),
@@ -205,7 +207,7 @@ def _make_egress(record: Record) -> KafkaEgress:
         id=record.find("id", str) or "",
         address=record.get("address", str),
         delivery=cast("Delivery", delivery),  # the shape _delivery makes nothing else
-        properties=record.find("properties", dict) or {},
+        properties=record.pairs("properties"),
         source=record.source(),
     )
 
@@ -214,7 +216,7 @@ def _delivery(how: Dialect) -> Tagged[Delivery]:
     says = "Invalid delivery semantic type: <s>; valid types are [at-least-once, exactly-once, none]"
     millis = Whole(what="milliseconds, more than zero", most=LONG_MAX)
     if how.strict:
-        timeouts = (Field(name="transactionTimeoutMillis", of=millis, needed=True),)
+        timeouts: tuple[Field, ...] = (Field(name="transactionTimeoutMillis", of=millis, needed=True),)
     else:
         # Jackson's asLong: a text that is no number is 0, which is then refused
         digits = Text(what="milliseconds, more than zero", strict=False)
@@ -239,7 +241,7 @@ def _make_exactly_once(record: Record) -> Delivery:
     millis = record.values.get("transactionTimeoutMillis")
     span = record.find("transactionTimeout", timedelta)
     if millis is not None:
-        number = int(millis) if isinstance(millis, int) or str(millis).lstrip("-").isdigit() else 0
+        number = int(str(millis)) if str(millis).lstrip("-").isdecimal() else 0
         if number <= 0:
             problem = f"{str(millis)!r} is read as {number} milliseconds"
             record.report("SF107", "transactionTimeoutMillis", problem, expected="more than zero", says=TIMEOUT_SAYS)
@@ -253,5 +255,3 @@ def _make_exactly_once(record: Record) -> Delivery:
         problem = "'transactionTimeout' is zero"
         record.report("SF107", "transactionTimeout", problem, expected="more than zero", says=TIMEOUT_SAYS)
     return ExactlyOnce(timeout=span or timedelta())
-
-

@@ -5,7 +5,7 @@ Here: their keys. What their streams have in common with Kafka's topics is in `_
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 from statefun.module._dialect import Dialect
 from statefun.module._fields import Field, Fields, Pairs, Record, Tagged
@@ -24,7 +24,7 @@ def kinesis_ingress(how: Dialect) -> Fields[KinesisIngress]:
     return Fields(
         what="a Kinesis ingress",
         fields=(
-            *_own_id(how, "shop.io/clicks"),
+            *how.own_id("the name of the ingress", "shop.io/clicks"),
             Field(name="streams", of=topics_shape(how, "stream", "Kinesis"), needed=True, says=says),
             Field(name="startupPosition", of=_startup(how)),
             *_aws(how),
@@ -35,7 +35,7 @@ def kinesis_ingress(how: Dialect) -> Fields[KinesisIngress]:
             start=record.find("startupPosition", StartAt),
             region=record.find("awsRegion", Region) or Region(),
             credentials=record.find("awsCredentials", Credentials) or Credentials(),
-            properties=record.find("clientConfigProperties", dict) or {},
+            properties=record.pairs("clientConfigProperties"),
             source=record.source(),
         ),
     )
@@ -49,7 +49,7 @@ def kinesis_egress(how: Dialect) -> Fields[KinesisEgress]:
     return Fields(
         what="a Kinesis egress",
         fields=(
-            *_own_id(how, "shop.io/clicks-out"),
+            *how.own_id("the name of the egress", "shop.io/clicks-out"),
             Field(name="maxOutstandingRecords", of=outstanding),
             *_aws(how),
         ),
@@ -58,14 +58,10 @@ def kinesis_egress(how: Dialect) -> Fields[KinesisEgress]:
             region=record.find("awsRegion", Region) or Region(),
             credentials=record.find("awsCredentials", Credentials) or Credentials(),
             max_outstanding_records=record.find("maxOutstandingRecords", int) or 1000,
-            properties=record.find("clientConfigProperties", dict) or {},
+            properties=record.pairs("clientConfigProperties"),
             source=record.source(),
         ),
     )
-
-
-def _own_id(how: Dialect, example: str) -> tuple[Field, ...]:
-    return (Field(name="id", of=how.name("its name", example), needed=True),) if how.format == "components" else ()
 
 
 def _aws(how: Dialect) -> tuple[Field, ...]:
@@ -105,8 +101,12 @@ def _region(how: Dialect) -> Tagged[Region]:
         return tuple(Field(name=name, of=how.text(f"the {name} of the region"), needed=True) for name in names)
 
     def make(record: Record) -> Region:
-        kind = "custom-endpoint" if "endpoint" in record.values else "specific"
-        return Region(type=kind, id=record.find("id", str), endpoint=record.find("endpoint", str))
+        kind: Literal["specific", "custom-endpoint"] = "custom-endpoint" if "endpoint" in record.values else "specific"
+        return Region(
+            type=kind,
+            id=record.find("id", str),
+            endpoint=record.find("endpoint", str),
+        )
 
     return Tagged(
         what="the AWS region",
@@ -126,9 +126,9 @@ def _credentials(how: Dialect) -> Tagged[Credentials]:
         return Field(name=name, of=how.text(f"the {name} of the credentials"), needed=needed)
 
     def make(record: Record) -> Credentials:
-        kind = "basic" if "accessKeyId" in record.values else "profile"
+        kind: Literal["basic", "profile"] = "basic" if "accessKeyId" in record.values else "profile"
         return Credentials(
-            type=cast("Literal['basic', 'profile']", kind),
+            type=kind,
             access_key_id=record.find("accessKeyId", str),
             secret_access_key=record.find("secretAccessKey", str),
             profile_name=record.find("profileName", str),

@@ -7,14 +7,14 @@ in the module of its kind.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from statefun.module import _endpoints, _kafka, _kinesis
-from statefun.module._components import KINDS, Part, shape_of
+from statefun.module._components import KINDS, shape_of
 from statefun.module._dialect import Dialect, dialect, to_pattern
-from statefun.module._fields import Field, Fields, Record
 from statefun.module._entries import FunctionEntry, NamedEntry, PlainEntry
+from statefun.module._fields import Field, Fields, Record
 from statefun.module._grammar import Choice, Items, Shape, Text, Whole
 from statefun.module._model import Endpoint, Router
 from statefun.module._runtimes import Format, Runtime
@@ -24,17 +24,14 @@ __all__ = ["legacy_shape"]
 ROUTER = "org.apache.flink.statefun.sdk/protobuf-router"
 
 
-@lru_cache(maxsize=None)
-def legacy_shape(format: Format, runtime: Runtime) -> Fields[tuple[Part | Router, ...]]:  # noqa: A002 -- the file's word
+@cache
+def legacy_shape(format: Format, runtime: Runtime) -> Fields[tuple[object, ...]]:
     """Return the shape of a whole file."""
     how = dialect(runtime, format)
     spec = Fields(
         what="the spec of the module",
-        fields=tuple(
-            Field(name=name, of=Items(of=shape, what=f"a list of {name}"))
-            for name, shape in _lists(how)
-        ),
-        make=lambda record: tuple(part for name, _ in _lists(how) for part in record.every(name, object)),
+        fields=tuple(Field(name=name, of=Items(of=shape, what=f"a list of {name}")) for name, shape in _lists(how)),
+        make=lambda record: tuple(part for name in record.values for part in record.every(name, object)),
     )
     meta = Fields(
         what="the meta of the module",
@@ -47,7 +44,7 @@ def legacy_shape(format: Format, runtime: Runtime) -> Fields[tuple[Part | Router
             Field(name="meta", of=meta, needed=True, says="Unable to find a module type"),
             Field(name="spec", of=spec, needed=True, says="A module without a spec"),
         ),
-        make=lambda record: record.get("spec", tuple),
+        make=lambda record: record.every("spec", object),
     )
     return Fields(
         what="the file",
@@ -55,7 +52,7 @@ def legacy_shape(format: Format, runtime: Runtime) -> Fields[tuple[Part | Router
             Field(name="version", of=Choice(words=(format,)), needed=True),
             Field(name="module", of=module, needed=True, says="Unable to find a module type"),
         ),
-        make=lambda record: record.get("module", tuple),
+        make=lambda record: record.every("module", object),
     )
 
 
@@ -123,7 +120,9 @@ def _without_id(shape: Fields[Any]) -> Fields[Any]:
 def _grpc() -> Fields[Endpoint]:
     def make(record: Record) -> Endpoint:
         says = "the first message fails: UnsupportedOperationException"
-        record.report("SF129", "", "a gRPC function can be declared, but not called", text="", expected="kind: http", says=says)
+        record.report(
+            "SF129", "", "a gRPC function can be declared, but not called", text="", expected="kind: http", says=says
+        )
         return Endpoint(pattern=to_pattern("/"), url="", source=record.source())
 
     return Fields(
@@ -173,4 +172,4 @@ def _router(how: Dialect) -> Fields[Router]:
 
 
 def _bad_target(text: str) -> str:
-    return "" if text.count("/") >= 2 else f"{text!r} is not '<namespace>/<name>/<id>'"
+    return "" if text.split("/")[2:] else f"{text!r} is not '<namespace>/<name>/<id>'"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal, Union
+from typing import Literal
 
 from statefun.module._findings import Finding
 from statefun.module._reading import Source
@@ -100,7 +100,7 @@ class AsyncTransport:
     client_key_password: str | None = None
 
 
-Transport = Union[OkHttpTransport, AsyncTransport]
+Transport = OkHttpTransport | AsyncTransport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +265,7 @@ class JsonlIngress:
     source: Source = field(compare=False, repr=False)
 
 
-Ingress = Union[KafkaIngress, ProtobufKafkaIngress, KinesisIngress, PlaygroundIngress, HttpIngress, JsonlIngress]
+Ingress = KafkaIngress | ProtobufKafkaIngress | KinesisIngress | PlaygroundIngress | HttpIngress | JsonlIngress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,7 +275,7 @@ class ExactlyOnce:
     timeout: timedelta
 
 
-Delivery = Union[Literal["at-least-once", "none"], ExactlyOnce]
+Delivery = Literal["at-least-once", "none"] | ExactlyOnce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,7 +338,7 @@ class KeptEgress:
     source: Source = field(compare=False, repr=False)
 
 
-Egress = Union[KafkaEgress, KinesisEgress, PlaygroundEgress, JsonlEgress, StdoutEgress, KeptEgress]
+Egress = KafkaEgress | KinesisEgress | PlaygroundEgress | JsonlEgress | StdoutEgress | KeptEgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,3 +374,7 @@ class Module:
         """Return what serves a function: an entry of its own wins over one of its namespace."""
         covering = [endpoint for endpoint in self.endpoints if endpoint.pattern.covers(typename)]
         return next((one for one in covering if one.pattern.name is not None), covering[0] if covering else None)
+
+
+INGRESSES = (KafkaIngress, ProtobufKafkaIngress, KinesisIngress, PlaygroundIngress, HttpIngress, JsonlIngress)
+EGRESSES = (KafkaEgress, KinesisEgress, PlaygroundEgress, JsonlEgress, StdoutEgress, KeptEgress)

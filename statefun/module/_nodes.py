@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
-from typing import Union
 
 __all__ = ["Entry", "Kind", "Mapping", "Node", "Scalar", "Sequence", "describe", "resolve", "whole_number"]
 
@@ -66,9 +65,11 @@ class Sequence:
     items: list[Node]
 
 
-Node = Union[Scalar, Mapping, Sequence]
+Node = Scalar | Mapping | Sequence
 
 # SnakeYAML's implicit resolvers (org.yaml.snakeyaml.resolver.Resolver), in the order in which they are tried.
+LONGEST = 60
+"""How much of a text is printed."""
 _FLAG = re.compile(
     r"yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF",
 )
@@ -128,5 +129,5 @@ def describe(node: Node) -> str:
     if node.kind is Kind.BINARY:
         return "binary data"
     article = {Kind.TEXT: "the text", Kind.FLAG: "the truth value"}.get(node.kind, "the number")
-    text = node.text if len(node.text) <= 60 else f"{node.text[:57]}..."
+    text = node.text if len(node.text) <= LONGEST else f"{node.text[: LONGEST - 3]}..."
     return f"{article} {text!r}" if node.kind is Kind.TEXT else f"{article} {text}"

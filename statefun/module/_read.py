@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Union
 
 from statefun.module import _yaml
 from statefun.module._codes import CODES
@@ -18,15 +16,13 @@ from statefun.module._components import KINDS, Part, read_component
 from statefun.module._findings import Finding, ModuleError, Path, closest
 from statefun.module._grammar import quote
 from statefun.module._legacy import legacy_shape
-from statefun.module._model import Endpoint, KafkaEgress, KinesisEgress, Module, Router
-from statefun.module._model import JsonlEgress, KeptEgress, PlaygroundEgress, StdoutEgress
+from statefun.module._model import EGRESSES, INGRESSES, Endpoint, Module, Router
 from statefun.module._nodes import Kind, Mapping, Node, Scalar, Sequence, describe
 from statefun.module._reading import Reading
-from statefun.module._runtimes import FORMATS, RUNTIMES, Format, Runtime, default_runtime, readers, reads
+from statefun.module._runtimes import FORMATS, RUNTIMES, Format, Runtime, default_runtime, readers, reads, to_format
 
 __all__ = ["read", "read_text"]
 
-EGRESSES = (KafkaEgress, KinesisEgress, PlaygroundEgress, JsonlEgress, StdoutEgress, KeptEgress)
 _SILENCE = re.compile(r"^#[ \t]*statefun:[ \t]*(?:silence|ignore)\b[ \t]*(\S*)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
@@ -50,8 +46,7 @@ def read_text(text: str | bytes, *, runtime: Runtime | None = None, file: str = 
     if runtime is not None and runtime not in RUNTIMES:
         raise ValueError(f"{runtime!r} is no runtime: it is one of {', '.join(RUNTIMES)}")
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    faults: list[_Fault] = []
-    documents = _yaml.parse(data, lambda *fault: faults.append(_Fault(*fault)))
+    documents, faults = _yaml.parse(data)
     reading = _prepare(documents, runtime, file)
     for fault in faults:
         reading.report(fault.code, Scalar(fault.line, fault.column, fault.text, Kind.TEXT), fault.path, fault.problem)
@@ -62,34 +57,23 @@ def read_text(text: str | bytes, *, runtime: Runtime | None = None, file: str = 
     _duplicates(parts, reading)
     silenced = _silenced(data, reading)
     findings = sorted(reading.findings, key=lambda finding: (finding.line, finding.column, finding.code))
+    findings = [finding for finding in findings if finding.code not in silenced]
     if any(finding.severity == "error" for finding in findings):
-        raise ModuleError(finding for finding in findings if finding.severity == "error" or finding.code not in silenced)
+        raise ModuleError(findings)
     return Module(
         path=file,
         format=reading.format,
         runtime=reading.runtime,
         endpoints=tuple(part for part in parts if isinstance(part, Endpoint)),
-        ingresses=tuple(part for part in parts if not isinstance(part, (Endpoint, Router, *EGRESSES))),
+        ingresses=tuple(part for part in parts if isinstance(part, INGRESSES)),
         egresses=tuple(part for part in parts if isinstance(part, EGRESSES)),
         routers=tuple(part for part in parts if isinstance(part, Router)),
-        findings=tuple(finding for finding in findings if finding.code not in silenced),
+        findings=tuple(findings),
         silenced=silenced,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """A fault of the YAML itself."""
-
-    code: str
-    line: int
-    column: int
-    path: Path
-    problem: str
-    text: str = ""
-
-
-AnyPart = Union[Part, Router]
+AnyPart = Part | Router
 
 
 def _prepare(documents: list[Node | None], runtime: Runtime | None, file: str) -> Reading:
@@ -97,7 +81,7 @@ def _prepare(documents: list[Node | None], runtime: Runtime | None, file: str) -
     version = _version(documents)
     format_: Format = "components"
     if version is not None:
-        format_ = next((known for known in FORMATS if known == version.text), "3.0")
+        format_ = to_format(version.text) or "3.0"
     if runtime is None:
         runtime = default_runtime(format_)
         if format_ == "components" and any(_only_embedded(document) for document in documents):
@@ -166,22 +150,24 @@ def _start(documents: list[Node | None]) -> Node:
 
 
 def _read_legacy(documents: list[Node | None], reading: Reading) -> list[AnyPart]:
-    root = next(document for document in documents if document is not None)
-    index = documents.index(root)
-    assert isinstance(root, Mapping)  # it has a version, or a module
+    # the first that is not empty is a mapping: it has a version, or a module
+    index, root = next((index, document) for index, document in enumerate(documents) if isinstance(document, Mapping))
     first_only = reading.runtime in ("2.0", "2.1", "2.2", "3.0")
     for other in documents[index + 1 :]:
         if other is None:
             continue
         if first_only or reading.runtime == "embedded":
-            reading.report("SF012", other, (), f"{reading.name} reads the first document only: this one is ignored", text="")
+            reading.report(
+                "SF012", other, (), f"{reading.name} reads the first document only: this one is ignored", text=""
+            )
         else:
             problem = "a file with a version has one document only"
             reading.report("SF014", other, (), problem, text="", says="Invalid ComponentJsonObject")
     format_ = _legacy_format(root, reading)
     if format_ is None:
         return []
-    return list(legacy_shape(format_, reading.runtime).read(root, (index,), reading) or ())
+    parts = legacy_shape(format_, reading.runtime).read(root, (index,), reading) or ()
+    return [part for part in parts if isinstance(part, (Endpoint, Router, *INGRESSES, *EGRESSES))]
 
 
 def _legacy_format(root: Mapping, reading: Reading) -> Format | None:
@@ -192,7 +178,9 @@ def _legacy_format(root: Mapping, reading: Reading) -> Format | None:
         near = closest("version", (name for name in root.entries if name != "module"))
         hint = f"{near!r} in line {root.entries[near].key.line}" if near else ""
         says = "missing key /version"
-        reading.report("SF101", root, (0,), "the file without 'version'", text="", expected=expected, did_you_mean=hint, says=says)
+        reading.report(
+            "SF101", root, (0,), "the file without 'version'", text="", expected=expected, did_you_mean=hint, says=says
+        )
         return None
     if not isinstance(node, Scalar) or node.kind is not Kind.TEXT:
         hint = f'"{node.text}", in quotes' if isinstance(node, Scalar) and node.kind is Kind.REAL else ""
@@ -203,14 +191,14 @@ def _legacy_format(root: Mapping, reading: Reading) -> Format | None:
     if node.text not in known:
         _not_read(node, reading, expected, known)
         return None
-    return next(format_ for format_ in FORMATS if format_ == node.text)
+    return to_format(node.text)
 
 
 def _not_read(node: Scalar, reading: Reading, expected: str, known: Iterable[str]) -> None:
     says = f"Unrecognized format version: {node.text}"
     problem = f"{node.text!r} is no version that {reading.name} reads"
-    if node.text in FORMATS:
-        format_ = next(format_ for format_ in FORMATS if format_ == node.text)
+    format_ = to_format(node.text)
+    if format_ is not None:
         problem = f"{reading.name} does not read version {node.text!r}, which {readers(format_)} read"
         if reading.runtime not in ("2.0", "2.1", "2.2", "embedded"):
             says = f"Only format versions higher than or equal to 3.0 is supported. Was version {node.text}."
@@ -259,7 +247,7 @@ def _silenced(data: bytes, reading: Reading) -> dict[str, str]:
     text = data.decode("utf-8", "replace")
     silenced: dict[str, str] = {}
     for found in _SILENCE.finditer(text):
-        code, reason = found[1], found[2].lstrip("-–—: ")
+        code, reason = found[1], found[2].lstrip("-: ")
         node = Scalar(text.count("\n", 0, found.start()) + 1, 1, code, Kind.TEXT)
         if code not in CODES:
             problem = f"{code!r} is no code of a finding"
@@ -273,5 +261,3 @@ def _silenced(data: bytes, reading: Reading) -> dict[str, str]:
         else:
             silenced[code] = reason
     return silenced
-
-

@@ -8,10 +8,24 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-__all__ = ["COMPONENTS", "EMBEDDED", "FORMATS", "RUNTIMES", "Format", "Runtime", "default_runtime", "is_runtime", "since"]
+__all__ = [
+    "COMPONENTS",
+    "EMBEDDED",
+    "FORMATS",
+    "RUNTIMES",
+    "Format",
+    "Runtime",
+    "default_runtime",
+    "readers",
+    "reads",
+    "since",
+    "to_format",
+]
 
 Runtime = Literal["2.0", "2.1", "2.2", "3.0", "3.1", "3.2", "3.3", "kzm", "embedded"]
 """A release of Apache StateFun; kzm: its continuation for Flink 2; embedded: the runtime of this SDK."""
+Version = Literal["1.0", "2.0", "3.0"]
+"""What a file may say after `version:`."""
 Format = Literal["1.0", "2.0", "3.0", "components"]
 """What a file says after `version:`; components: documents of kind and spec, since 3.1."""
 
@@ -35,21 +49,21 @@ def since(first: Runtime) -> frozenset[Runtime]:
     return frozenset(RUNTIMES[RUNTIMES.index(first) :])
 
 
-def reads(runtime: Runtime, format: Format) -> bool:  # noqa: A002 -- the word of the file itself
+def reads(runtime: Runtime, format: Format) -> bool:
     """Tell whether a runtime reads a format."""
     return runtime in _READS[format]
 
 
-def readers(format: Format) -> str:  # noqa: A002 -- the word of the file itself
+def readers(format: Format) -> str:
     """Write which runtimes read a format."""
     return ", ".join(runtime for runtime in RUNTIMES if runtime in _READS[format])
 
 
-def default_runtime(format: Format) -> Runtime:  # noqa: A002 -- the word of the file itself
+def to_format(version: str) -> Format | None:
+    """Return the format of a file with this version."""
+    return next((known for known in FORMATS if known == version and known != "components"), None)
+
+
+def default_runtime(format: Format) -> Runtime:
     """Return the newest Apache release that reads a format: whose rules hold where nobody names a runtime."""
     return "2.2" if format in ("1.0", "2.0") else "3.3"
-
-
-def is_runtime(name: str) -> bool:
-    """Tell whether this is the name of a runtime."""
-    return name in RUNTIMES

@@ -6,9 +6,9 @@ Here: that list. States of format 2.0 are mappings, and in `_endpoints`.
 from __future__ import annotations
 
 from statefun.module._findings import Path
-from statefun.module._grammar import Schema, text_of, wrong_type
+from statefun.module._grammar import Schema, wrong_type
 from statefun.module._model import StateEntry
-from statefun.module._nodes import Node, Scalar, Sequence, describe
+from statefun.module._nodes import Kind, Node, Scalar, Sequence, describe
 from statefun.module._reading import Reading
 
 __all__ = ["RESERVED", "StateNames", "check_name"]
@@ -32,14 +32,12 @@ class StateNames:
         states: list[StateEntry] = []
         for index, item in enumerate(node.items):
             at = (*path, index)
-            name = text_of(item, strict=True)
-            if name is None:
+            if not isinstance(item, Scalar) or item.kind is not Kind.TEXT:
                 problem = f"{describe(item)} is no text: it is left out without a word"
                 reading.report("SF123", item, at, problem, expected="the name of a state")
                 continue
-            assert isinstance(item, Scalar)  # it has a text
-            check_name(name, item, at, reading)
-            states.append(StateEntry(name=name, source=reading.source(item, at)))
+            check_name(item.text, item, at, reading)
+            states.append(StateEntry(name=item.text, source=reading.source(item, at)))
         return tuple(states)
 
     def schema(self) -> Schema:

@@ -6,6 +6,7 @@ Here: one entry under `topics` or `streams`, and the date at which a fresh start
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from statefun.module._dialect import Dialect
 from statefun.module._fields import Field, Fields, Record
@@ -104,7 +105,7 @@ def start_date(*, strict: bool) -> Text:
     return Text(what=DATE, strict=strict, check=_bad_date, pattern=f"^{_DATE.pattern}$", code="SF111", says=DATE_SAYS)
 
 
-def _make(how: Dialect, word: str):  # noqa: ANN202 -- a closure
+def _make(how: Dialect, word: str) -> Callable[[Record], Topic]:
     def make(record: Record) -> Topic:
         if "targets" not in record.values:
             record.report("SF126", "", f"a {word} without 'targets': every record is read and dropped", text="")

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
 from statefun.module._findings import Path
 from statefun.module._nodes import Entry, Kind, Mapping, Node, Scalar, Sequence, resolve
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Report", "parse"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Fault", "parse"]
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_DEPTH = 64
@@ -26,10 +26,16 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Only its parser is used: the events of libyaml, where PyYAML was built with it."""
 
 
-class Report(Protocol):
-    """Takes a fault: its code, its place (from 1), its path, and the sentence."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of the YAML itself; line and column count from 1."""
 
-    def __call__(self, code: str, line: int, column: int, path: Path, problem: str, text: str = "") -> None: ...
+    code: str
+    line: int
+    column: int
+    path: Path
+    problem: str
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -43,62 +49,62 @@ class _Frame:
     """The line of each key so far."""
 
 
-class _TooMuch(Exception):  # noqa: N818 -- it ends the reading, and is reported as a finding
+class _TooMuch(Exception):
     """The file is beyond a bound."""
 
 
-def parse(data: bytes, report: Report) -> list[Node | None]:
-    """Return the documents of a file, None for an empty one; all that is wrong with the YAML itself is reported."""
-    text = _decode(data, report)
-    if text is None:
-        return []
-    builder = _Builder(report)
+def parse(data: bytes) -> tuple[list[Node | None], list[Fault]]:
+    """Return the documents of a file, None for an empty one, and all that is wrong with the YAML itself.
+
+    No document is returned where reading had to stop.
+    """
+    text = _decode(data)
+    if isinstance(text, Fault):
+        return [], [text]
+    builder = _Builder()
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
-            builder.feed(event)
+        loader = _LOADER(text)  # which checks the text for characters that YAML does not allow
+        while loader.check_event():
+            builder.feed(loader.get_event())
     except _TooMuch:
-        return []
+        return [], builder.faults
     except yaml.YAMLError as fault:
-        _report_fault(fault, text, report)
-        return []
-    return builder.documents
+        return [], [*builder.faults, _fault_of(fault, text)]
+    return builder.documents, builder.faults
 
 
-def _decode(data: bytes, report: Report) -> str | None:
+def _decode(data: bytes) -> str | Fault:
     if len(data) > MAX_BYTES:
-        report("SF002", 0, 0, (), f"the file holds {len(data):,} bytes; more than {MAX_BYTES:,} are not read")
-        return None
+        return Fault("SF002", 0, 0, (), f"the file holds more than {MAX_BYTES:,} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         line = data.count(b"\n", 0, fault.start) + 1
-        column = fault.start - (data.rfind(b"\n", 0, fault.start) + 1) + 1
+        column = fault.start - data.rfind(b"\n", 0, fault.start)
         wrong = data[fault.start : fault.start + 1].hex().upper()
-        report("SF003", line, column, (), f"the byte 0x{wrong} is not UTF-8: every runtime reads the file as UTF-8")
-        return None
+        return Fault("SF003", line, column, (), f"the byte 0x{wrong} is not UTF-8")
 
 
-def _report_fault(fault: yaml.YAMLError, text: str, report: Report) -> None:
+def _fault_of(fault: yaml.YAMLError, text: str) -> Fault:
     if isinstance(fault, yaml.MarkedYAMLError):
         mark = fault.problem_mark or fault.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         problem = ", ".join(str(part) for part in (fault.context, fault.problem) if part)
-        if "'\\t'" in problem or "tab character" in problem:
+        if r"'\t'" in problem or "tab character" in problem:
             problem = "a tab where YAML takes spaces only"
-        report("SF004", line, column, (), f"this is not YAML: {problem}")
-        return
+        return Fault("SF004", line, column, (), f"this is not YAML: {problem}")
     position = getattr(fault, "position", 0)  # a ReaderError: a character that YAML does not allow
-    start = text.rfind("\n", 0, position) + 1
     line = text.count("\n", 0, position) + 1
-    report("SF004", line, position - start + 1, (), "this is not YAML: it holds a character that YAML does not allow")
+    column = position - text.rfind("\n", 0, position)
+    return Fault("SF004", line, column, (), "this is not YAML: it holds a character that YAML does not allow")
 
 
 class _Builder:
     """Takes the events one by one."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self) -> None:
         self.documents: list[Node | None] = []
-        self._report = report
+        self.faults: list[Fault] = []
         self._stack: list[_Frame] = []
         self._count = 0
         self._skipping = 0  # depth of a key that is a list or a mapping: reported, and left out
@@ -118,7 +124,7 @@ class _Builder:
             handle(event)
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        mark = event.start_mark
+        mark: Any = event.start_mark
         kind = resolve(event.value, plain=event.implicit[0], tag=event.tag)
         node = Scalar(mark.line + 1, mark.column + 1, event.value, kind)
         if event.anchor is not None:
@@ -136,15 +142,17 @@ class _Builder:
         elif key.text in frame.seen:
             self._fault(
                 "SF010", key,
-                f"the key {key.text!r} stands here a second time, after line {frame.seen[key.text]}: the last one is read",
+                f"the key {key.text!r} stands here a second time, after line {frame.seen[key.text]}: the last is read",
             )  # fmt: skip
         frame.seen[key.text] = key.line
 
     def _mapping(self, event: yaml.MappingStartEvent) -> None:
-        self._open(event, Mapping(event.start_mark.line + 1, event.start_mark.column + 1, {}))
+        mark: Any = event.start_mark
+        self._open(event, Mapping(mark.line + 1, mark.column + 1, {}))
 
     def _sequence(self, event: yaml.SequenceStartEvent) -> None:
-        self._open(event, Sequence(event.start_mark.line + 1, event.start_mark.column + 1, []))
+        mark: Any = event.start_mark
+        self._open(event, Sequence(mark.line + 1, mark.column + 1, []))
 
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, node: Mapping | Sequence) -> None:
         if event.anchor is not None:
@@ -166,12 +174,13 @@ class _Builder:
         if self._skipping:
             self._skipping -= 1
             if not self._skipping:  # the value of the key that was left out goes under no name
-                self._stack[-1].key = Scalar(event.start_mark.line + 1, event.start_mark.column + 1, "", Kind.NULL)
+                mark: Any = event.start_mark
+                self._stack[-1].key = Scalar(mark.line + 1, mark.column + 1, "", Kind.NULL)
         else:
             self._stack.pop()
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        mark = event.start_mark
+        mark: Any = event.start_mark
         node = Scalar(mark.line + 1, mark.column + 1, f"*{event.anchor}", Kind.TEXT)
         problem = f"the alias *{event.anchor} stands for nothing: the runtimes read it as the text {event.anchor!r}"
         self._fault("SF007", node, problem)
@@ -182,7 +191,8 @@ class _Builder:
             self._add(node)
 
     def _anchor(self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
-        place = Scalar(event.start_mark.line + 1, event.start_mark.column + 1, f"&{event.anchor}", Kind.TEXT)
+        mark: Any = event.start_mark
+        place = Scalar(mark.line + 1, mark.column + 1, f"&{event.anchor}", Kind.TEXT)
         self._fault("SF007", place, f"the anchor &{event.anchor} names nothing: no runtime follows an alias to it")
 
     def _add(self, node: Node) -> None:
@@ -205,7 +215,7 @@ class _Builder:
 
     def _fault(self, code: str, node: Node, problem: str) -> None:
         text = node.text if isinstance(node, Scalar) else ""
-        self._report(code, node.line, node.column, tuple(self._path()), problem, text)
+        self.faults.append(Fault(code, node.line, node.column, tuple(self._path()), problem, text))
 
     def _path(self) -> Iterator[str | int]:
         yield len(self.documents) - bool(self._stack)
