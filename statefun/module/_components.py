@@ -125,6 +125,8 @@ def _unknown_kind(name: str, node: Node, path: Path, reading: Reading, what: str
     says = f"An extension with type TypeName({name.replace('/', ', ')}) does not exist."
     if name.count("/") != 1:
         says = "Invalid binder kind format."
+    if reading.runtime == "embedded":
+        says = ""
     reading.report("SF108", node, path, problem, expected=what, did_you_mean=quote(hint), says=says)
 
 

@@ -62,7 +62,7 @@ class Dialect:
             check=_not_a_pattern,
             pattern=r"^[^/*]*/([^/*]+|\*)/*$",
             code="SF113",
-            says=PATTERN_SAYS,
+            says=lambda text: TYPE_SAYS if _not_a_type(text) else PATTERN_SAYS,
             clean=_canonical,
         )
 

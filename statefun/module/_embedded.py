@@ -74,7 +74,7 @@ def kept_egress(how: Dialect) -> Fields[KeptEgress]:
     zero = "a record must be kept for some time"
     return Fields(
         what="a kept egress",
-        fields=(_id(how, "egress"), Field(name="retention", of=Span(zero=zero))),
+        fields=(_id(how, "egress"), Field(name="retention", of=Span(strict=False, zero=zero))),
         make=lambda record: KeptEgress(
             id=record.get("id", str), retention=record.find("retention", timedelta), source=record.source()
         ),

@@ -24,6 +24,7 @@ ASYNC = "io.statefun.transports.v1/async"
 OKHTTP = "io.statefun.transports.v1/okhttp"
 TIMEOUTS_2_2 = frozenset[Runtime](("2.2", "embedded"))
 TLS = since("3.3")
+STATES_HINT = "states are declared by the function itself, since format 3.0"
 NESTED_TIMEOUTS = since("3.2")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BAD_IN_URI = re.compile(r"[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
@@ -83,8 +84,16 @@ def _endpoint_uri(how: Dialect) -> Text:
         check=check,
         pattern=r"^[hH][tT][tT][pP][sS]?(\+[uU][nN][iI][xX])?:",
         code="SF112",
-        says="Missing scheme in function endpoint <s>; an http or https scheme must be provided.",
+        says=_uri_says,
     )
+
+
+def _uri_says(text: str) -> str:
+    if "names no socket" in _bad_uri(text):
+        return "Unix Domain Socket path should contain a .sock file"
+    if _bad_uri(text):
+        return "java.net.URISyntaxException"
+    return "Missing scheme in function endpoint <s>; an http or https scheme must be provided."
 
 
 def _states(how: Dialect) -> Shape[tuple[StateEntry, ...]]:
@@ -131,7 +140,7 @@ def endpoint(how: Dialect, version: Literal["v1", "v2"]) -> Fields[Endpoint]:
         check=_bad_template,
         pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*:",
         code="SF112",
-        says="the first message fails: java.net.URISyntaxException",
+        says=lambda text: f"the first message fails: {_template_says(text)}",
     )
     says = None if strict else "NullPointerException"
     transport = (
@@ -139,13 +148,14 @@ def endpoint(how: Dialect, version: Literal["v1", "v2"]) -> Fields[Endpoint]:
         if strict
         else Field(name="transport", of=_transport(how))
     )
-    batch = Whole(what="how many messages of one address may wait", strict=strict)
+    batch = Whole(what="how many messages of one address may wait", strict=strict, empty=None if strict else 0)
     return Fields(
         what="an endpoint",
         fields=(
             Field(name="functions", of=how.pattern(strict=strict), needed=True, says=says),
             Field(name="urlPathTemplate", of=template, needed=True, says=says),
             Field(name="maxNumBatchRequests", of=batch),
+            Field(name="states", of=Items(of=batch, what=""), runtimes=frozenset(), hint=STATES_HINT),
             transport,
         ),
         make=lambda record: _make_endpoint(record, version),
@@ -267,18 +277,25 @@ def _given(record: Record, **names: str) -> dict[str, timedelta]:
 
 
 def _compare(record: Record, transport: OkHttpTransport, call: str, others: Iterable[str]) -> None:
-    """Report each timeout that is longer than the whole call."""
-    for name, word, span in zip(
-        others, ("Connect", "Read", "Write"), (transport.connect, transport.read, transport.write), strict=True
-    ):
-        if span > transport.call:
-            there = name in record.values
-            problem = f"{name!r} is {_seconds(span)}{'' if there else ' by default'}, longer than {call!r}"
-            record.report(
-                "SF116", name if there else call, f"{problem} ({_seconds(transport.call)})",
-                expected=f"{name!r} at most {_seconds(transport.call)}",
-                says=f"{word} timeout cannot be larger than request timeout.",
-            )  # fmt: skip
+    """Report each timeout that is longer than the whole call; those that are so by default, in one."""
+    spans = (transport.connect, transport.read, transport.write)
+    long = [
+        (name, word, span)
+        for name, word, span in zip(others, ("Connect", "Read", "Write"), spans, strict=True)
+        if span > transport.call
+    ]
+    whole = _seconds(transport.call)
+    for name, word, span in long:
+        if name in record.values:
+            problem = f"{name!r} is {_seconds(span)}, longer than {call!r} ({whole})"
+            says = f"{word} timeout cannot be larger than request timeout."
+            record.report("SF116", name, problem, expected=f"{name!r} at most {whole}", says=says)
+    unsaid = [(name, word) for name, word, _ in long if name not in record.values]
+    if unsaid:
+        names = ", ".join(repr(name) for name, _ in unsaid)
+        problem = f"{call!r} is {whole}, less than the 10 s that {names} are by default"
+        says = f"{unsaid[0][1]} timeout cannot be larger than request timeout."
+        record.report("SF116", call, problem, expected=f"{names} at most {whole}", says=says)
 
 
 def _seconds(span: timedelta) -> str:
@@ -292,6 +309,12 @@ def _bad_uri(text: str) -> str:
     if text.lower().split(":", 1)[0].endswith("+unix") and not any(part.endswith(".sock") for part in text.split("/")):
         return f"{text!r} names no socket: a part of its path must end in .sock"
     return ""
+
+
+def _template_says(text: str) -> str:
+    if "names no socket" in _bad_template(text):
+        return "Unix Domain Socket path should contain a .sock file"
+    return "java.net.URISyntaxException"
 
 
 def _bad_template(text: str) -> str:

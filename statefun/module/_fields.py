@@ -35,6 +35,10 @@ class Field:
     """What a runtime says where it is missing; None: what the strict readers say."""
     runtimes: frozenset[Runtime] = EVERY
     """Those that know the key; to the others it is as unknown as any other key."""
+    others: tuple[str, ...] = ()
+    """What it is called in other formats."""
+    hint: str = ""
+    """What to do instead, where no runtime of the format knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,9 @@ class Fields(Generic[T]):
     def read(self, node: Node, path: Path, reading: Reading) -> T | None:
         """Return what `make` makes of the mapping."""
         if not isinstance(node, Mapping):
-            wrong_type(f"a mapping: {self.what}", "not an object", node, path, reading)
+            needed = [field.name for field in self.fields if field.needed and field.says is None]
+            says = f"missing key {pointer((*path, needed[0]))}" if needed else ""
+            wrong_type(f"a mapping: {self.what}", says, node, path, reading)
             return None
         known = {field.name: field for field in self.fields if reading.runtime in field.runtimes}
         values: dict[str, object] = {}
@@ -120,14 +126,16 @@ class Fields(Generic[T]):
         if others:
             readers = ", ".join(runtime for runtime in RUNTIMES if runtime in others[0].runtimes)
             problem = f"{reading.name} does not know the key {name!r} of {self.what} and ignores it"
-            reading.report("SF122", entry.key, at, problem, expected=f"the key is known to {readers}")
+            expected = others[0].hint or f"the key is known to {readers}"
+            reading.report("SF122", entry.key, at, problem, expected=expected)
             return
         near = quote(closest(name, known))
         reading.report("SF103", entry.key, at, f"{self.what} has no key {name!r}: it is ignored", did_you_mean=near)
 
     def _missing(self, field: Field, node: Mapping, path: Path, reading: Reading) -> None:
         known = {other.name for other in self.fields}
-        near = closest(field.name, (name for name in node.entries if name not in known))
+        near = next((name for name in field.others if name in node.entries), "")
+        near = near or closest(field.name, (name for name in node.entries if name not in known))
         says = f"missing key {pointer((*path, field.name))}" if field.says is None else field.says
         what = getattr(field.of, "what", "")
         reading.report(
@@ -160,7 +168,8 @@ class Tagged(Generic[T]):
     def read(self, node: Node, path: Path, reading: Reading) -> T | None:
         """Return what the case makes of it."""
         if not isinstance(node, Mapping):
-            wrong_type(f"a mapping: {self.what}", "not an object" if self.strict else "", node, path, reading)
+            says = f"missing key {pointer((*path, self.key))}" if self.strict and self.default is None else ""
+            wrong_type(f"a mapping: {self.what}", says, node, path, reading)
             return None
         case = self._case(node, path, reading)
         return None if case is None else case.read(node, path, reading)

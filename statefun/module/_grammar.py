@@ -52,8 +52,8 @@ class Text:
     pattern: str = ""
     """The same as a regular expression, as far as one can say it."""
     code: str = "SF105"
-    says: str = ""
-    """What a runtime says to a text that fails the check."""
+    says: str | Callable[[str], str] = ""
+    """What a runtime says to a text that fails the check; <s> stands for the text."""
     clean: Callable[[str], str] | None = None
     """Makes the value out of the text."""
 
@@ -65,7 +65,8 @@ class Text:
             return None
         problem = self.check(text) if self.check else ""
         if problem:
-            reading.report(self.code, node, path, problem, expected=self.what, says=self.says.replace("<s>", text))
+            says = self.says if isinstance(self.says, str) else self.says(text)
+            reading.report(self.code, node, path, problem, expected=self.what, says=says.replace("<s>", text))
             return None
         return self.clean(text) if self.clean else text
 
@@ -86,13 +87,18 @@ class Whole:
     """Whether a text of digits is refused, which Jackson's data binding takes for its number."""
     says: str = ""
     """What a runtime says to a number that is too small."""
+    empty: int | None = None
+    """The number that nothing is taken for; None: nothing is refused."""
 
     def read(self, node: Node, path: Path, reading: Reading) -> int | None:
         """Return the number."""
         number = number_of(node, strict=self.strict)
+        if self.empty is not None and isinstance(node, Scalar) and node.kind is Kind.NULL:
+            reading.report("SF123", node, path, f"nothing is read as {self.empty}", expected=self.what)
+            return self.empty
         if number is None:
             says = "not an integer" if self.most == INT_MAX else "not a long"
-            wrong_type(self.what, says if self.strict else "", node, path, reading)
+            wrong_type(f"a whole number: {self.what}", says if self.strict else "", node, path, reading)
             return None
         low = -self.most - 1 if self.least is None else self.least
         if not low <= number <= self.most:
@@ -108,7 +114,10 @@ class Whole:
         schema: Schema = {"type": "integer", "minimum": low, "maximum": self.most, "description": self.what}
         if self.strict:
             return schema
-        return {"anyOf": [schema, {"type": "string", "pattern": "^[-+]?[0-9]+$"}], "description": self.what}
+        texts: list[Schema] = [{"type": "string", "pattern": "^[-+]?[0-9]+$"}, {"type": "number"}]
+        if self.empty is not None:
+            texts.append({"type": "null"})
+        return {"anyOf": [schema, *texts], "description": self.what}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,8 +268,10 @@ def number_of(node: Node, *, strict: bool) -> int | None:
         return None
     if node.kind is Kind.WHOLE:
         return whole_number(node.text)
-    if not strict and node.kind is Kind.TEXT and re.fullmatch(r"[-+]?[0-9]+", node.text):
+    if not strict and node.kind is Kind.TEXT and re.fullmatch(r"[-+]?[0-9]{1,20}", node.text):
         return int(node.text)
+    if not strict and node.kind is Kind.REAL and re.fullmatch(r"[-+]?[0-9]{1,15}\.[0-9]*|[0-9]{1,9}e[0-9]", node.text):
+        return int(float(node.text))  # Jackson cuts off what stands after the point
     return None
 
 
@@ -287,5 +298,5 @@ def wrong_type(what: str, says: str, node: Node, path: Path, reading: Reading) -
         hint = f'"{node.text}", in quotes'
     reading.report(
         "SF102", node, path, f"{describe(node)} stands here", expected=what, did_you_mean=hint,
-        says=f"Wrong type for key {pointer(path)} {says}" if says else "",
+        says=f"Wrong type for key {pointer(path)} {says}" if says.startswith("not ") else says,
     )  # fmt: skip

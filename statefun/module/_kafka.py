@@ -112,7 +112,7 @@ def _startup(how: Dialect) -> Tagged[StartAt]:
         for word in ("group-offsets", "earliest", "latest")
     }
     return Tagged(
-        what="where a fresh start begins to read",
+        what="the startup position",
         cases={
             **plain,
             "specific-offsets": Fields(

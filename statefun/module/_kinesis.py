@@ -75,7 +75,7 @@ def _aws(how: Dialect) -> tuple[Field, ...]:
 def _startup(how: Dialect) -> Tagged[StartAt]:
     date = Field(name="date", of=start_date(strict=how.strict), needed=True)
     return Tagged(
-        what="where a fresh start begins to read",
+        what="the startup position",
         cases={
             "earliest": Fields(
                 what="a start at earliest", fields=(), make=lambda _record: StartAt(type="earliest"), tag="type"

@@ -81,7 +81,7 @@ def _prepare(documents: list[Node | None], runtime: Runtime | None, file: str) -
     version = _version(documents)
     format_: Format = "components"
     if version is not None:
-        format_ = to_format(version.text) or "3.0"
+        format_ = to_format(version.text) or ("2.0" if _is_old(version.text, documents) else "3.0")
     if runtime is None:
         runtime = default_runtime(format_)
         if format_ == "components" and any(_only_embedded(document) for document in documents):
@@ -98,6 +98,16 @@ def _version(documents: list[Node | None]) -> Scalar | None:
     if isinstance(version, Scalar):
         return version
     return Scalar(first.line, first.column, "", Kind.NULL) if "module" in first.entries else None
+
+
+def _is_old(version: str, documents: list[Node | None]) -> bool:
+    """Tell whether a file whose version says nothing is one of 2.x: it has functions, not endpoints."""
+    if version:
+        return version.startswith(("1", "2"))
+    node: Node | None = next(document for document in documents if document is not None)
+    for key in ("module", "spec", "functions"):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node is not None
 
 
 def _only_embedded(document: Node | None) -> bool:
@@ -220,7 +230,7 @@ def _duplicates(parts: list[AnyPart], reading: Reading) -> None:
         first = seen.setdefault(key, part)
         if first is not part:
             line = first.source.place()[0]
-            says = "A binding for the key <key> was previously defined."
+            says = "A binding for the key ... was previously defined."
             if key[0] == "functions" and reading.format in ("1.0", "2.0"):
                 says = "Duplicate key"
             problem = f"{word} {key[1]!r}: bound here a second time, after line {line}"

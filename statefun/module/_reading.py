@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 
 from statefun.module._findings import Finding, Path, show_path
 from statefun.module._nodes import Mapping, Node, Scalar
-from statefun.module._runtimes import Format, Runtime
+from statefun.module._runtimes import Format, Runtime, default_runtime
 
 __all__ = ["Reading", "Source"]
+
+MAX_FINDINGS = 10_000
+"""More of one file are not kept."""
+_NAMES = {"kzm": "StateFun for Flink 2 (kzm)", "embedded": "the embedded runtime"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +68,18 @@ class Reading:
     @property
     def name(self) -> str:
         """How the runtime is called in a text."""
-        return {"kzm": "StateFun for Flink 2 (kzm)", "embedded": "the embedded runtime"}.get(
-            self.runtime, f"StateFun {self.runtime}"
-        )
+        return _NAMES.get(self.runtime, f"StateFun {self.runtime}")
 
     def report(self, code: str, node: Node, path: Path, problem: str, **more: str) -> None:
         """Add a finding; `more` are its other fields. `says` is given without the name of the runtime."""
+        if len(self.findings) >= MAX_FINDINGS:
+            return
         if "text" not in more and isinstance(node, Scalar):
             more["text"] = node.text
         if more.get("says"):
-            more["says"] = f"{self.name}: {more['says']}"
+            # the embedded runtime keeps the rules of the newest release that reads the format
+            name = f"StateFun {default_runtime(self.format)}" if self.runtime == "embedded" else self.name
+            more["says"] = f"{name}: {more['says']}"
         self.findings.append(
             Finding(
                 code=code, file=self.file, line=node.line, column=node.column,

@@ -75,7 +75,7 @@ def topics_shape(how: Dialect, word: str, product: str, more: tuple[Field, ...] 
         what=f"a {word}",
         fields=(
             Field(name=word, of=how.text(f"the name of the {word}"), needed=True, says=says),
-            Field(name=how.type_key, of=value_type, needed=True, says=says),
+            Field(name=how.type_key, of=value_type, needed=True, says=says, others=("typeUrl", "valueType")),
             # 2.x and 3.0 take a missing list for an empty one
             Field(name="targets", of=Targets(how), needed=not how.strict, says=says),
             *more,

@@ -21,6 +21,7 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Fault", "parse"]
 MAX_BYTES = 10 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 1_000_000
+MAX_FAULTS = 1_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Only its parser is used: the events of libyaml, where PyYAML was built with it."""
@@ -45,6 +46,8 @@ class _Frame:
     node: Mapping | Sequence
     key: Scalar | None = None
     """The key whose value comes next."""
+    name: str = ""
+    """The key whose value came last, or comes next."""
     seen: dict[str, int] = field(default_factory=dict[str, int])
     """The line of each key so far."""
 
@@ -90,7 +93,7 @@ def _fault_of(fault: yaml.YAMLError, text: str) -> Fault:
         mark = fault.problem_mark or fault.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         problem = ", ".join(str(part) for part in (fault.context, fault.problem) if part)
-        if r"'\t'" in problem or "tab character" in problem:
+        if mark and text[mark.index : mark.index + 1] == "\t":
             problem = "a tab where YAML takes spaces only"
         return Fault("SF004", line, column, (), f"this is not YAML: {problem}")
     position = getattr(fault, "position", 0)  # a ReaderError: a character that YAML does not allow
@@ -136,7 +139,7 @@ class _Builder:
             self._add(node)
 
     def _key(self, frame: _Frame, key: Scalar, *, plain: bool) -> None:
-        frame.key = key
+        frame.key, frame.name = key, key.text
         if plain and key.text == "<<":
             self._fault("SF008", key, "the merge key '<<' merges nothing: the runtimes read it as a key of that name")
         elif key.text in frame.seen:
@@ -186,7 +189,7 @@ class _Builder:
         self._fault("SF007", node, problem)
         frame = self._stack[-1] if self._stack else None
         if not self._skipping and frame is not None and frame.key is None and isinstance(frame.node, Mapping):
-            frame.key = node
+            frame.key, frame.name = node, node.text
         else:
             self._add(node)
 
@@ -216,11 +219,13 @@ class _Builder:
     def _fault(self, code: str, node: Node, problem: str) -> None:
         text = node.text if isinstance(node, Scalar) else ""
         self.faults.append(Fault(code, node.line, node.column, tuple(self._path()), problem, text))
+        if len(self.faults) == MAX_FAULTS:
+            raise _TooMuch
 
     def _path(self) -> Iterator[str | int]:
         yield len(self.documents) - bool(self._stack)
         for frame in self._stack:
             if isinstance(frame.node, Sequence):
                 yield len(frame.node.items) - (frame is not self._stack[-1])
-            elif frame.key is not None:
-                yield frame.key.text
+            elif frame.key is not None or frame is not self._stack[-1]:
+                yield frame.name
