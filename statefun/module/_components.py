@@ -13,7 +13,7 @@ from typing import Any
 from statefun.module import _embedded, _endpoints, _kafka, _kinesis, _playground
 from statefun.module._dialect import Dialect, dialect
 from statefun.module._fields import Fields
-from statefun.module._findings import Path, closest
+from statefun.module._findings import Path
 from statefun.module._grammar import Schema, quote, text_of
 from statefun.module._model import Egress, Endpoint, Ingress
 from statefun.module._nodes import Kind, Mapping, Node, Scalar, describe
@@ -73,12 +73,12 @@ def read_component(node: Node, path: Path, reading: Reading) -> Part | None:
     kind = _kind(node, path, reading)
     for name, entry in node.entries.items():
         if name not in ("kind", "spec"):
-            near = quote(closest(name, ("kind", "spec")))
+            near = quote(reading.near(name, ("kind", "spec")))
             problem = f"a component has no key {name!r}: it is ignored"
             reading.report("SF103", entry.key, (*path, name), problem, did_you_mean=near)
     spec = node.get("spec")
     if spec is None:
-        near = closest("spec", (name for name in node.entries if name != "kind"))
+        near = reading.near("spec", (name for name in node.entries if name != "kind"))
         hint = f"{near!r} in line {node.entries[near].key.line}" if near else ""
         reading.report("SF101", node, path, "a component without 'spec'", text="", did_you_mean=hint, says=FORM_SAYS)
     if kind is None or spec is None:
@@ -93,7 +93,7 @@ def _kind(node: Mapping, path: Path, reading: Reading) -> str | None:
         name for name, kind in KINDS.items() if reading.runtime in kind.runtimes
     )
     if value is None:
-        near = closest("kind", (name for name in node.entries if name != "spec"))
+        near = reading.near("kind", (name for name in node.entries if name != "spec"))
         hint = f"{near!r} in line {node.entries[near].key.line}" if near else ""
         reading.report(
             "SF101", node, path, "a component without 'kind'", text="",
@@ -121,7 +121,9 @@ def _unknown_kind(name: str, node: Node, path: Path, reading: Reading, what: str
         hint = ""
     else:
         problem = f"{name!r} is no kind that {reading.name} knows"
-        hint = _OLD_KINDS.get(name) or closest(name, (k for k, v in KINDS.items() if reading.runtime in v.runtimes))
+        hint = _OLD_KINDS.get(name) or reading.near(
+            name, (k for k, v in KINDS.items() if reading.runtime in v.runtimes)
+        )
     says = f"An extension with type TypeName({name.replace('/', ', ')}) does not exist."
     if name.count("/") != 1:
         says = "Invalid binder kind format."

@@ -293,7 +293,7 @@ def _compare(record: Record, transport: OkHttpTransport, call: str, others: Iter
     unsaid = [(name, word) for name, word, _ in long if name not in record.values]
     if unsaid:
         names = ", ".join(repr(name) for name, _ in unsaid)
-        problem = f"{call!r} is {whole}, less than the 10 s that {names} are by default"
+        problem = f"{call!r} is {whole}, less than the default of 10 s of {names}"
         says = f"{unsaid[0][1]} timeout cannot be larger than request timeout."
         record.report("SF116", call, problem, expected=f"{names} at most {whole}", says=says)
 

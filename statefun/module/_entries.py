@@ -11,7 +11,7 @@ from typing import Any
 
 from statefun.module._dialect import Dialect, to_pattern
 from statefun.module._fields import Field, Fields, Record, properties_of
-from statefun.module._findings import Path, closest
+from statefun.module._findings import Path
 from statefun.module._grammar import Choice, Schema, Text, quote, wrong_type
 from statefun.module._nodes import Entry, Kind, Mapping, Node, Scalar
 from statefun.module._reading import Reading, Source
@@ -92,7 +92,7 @@ class _Entry(ABC):
     def _below(self, body: Mapping, key: str, path: Path, reading: Reading) -> Node | None:
         node = body.get(key)
         if node is None:
-            near = closest(key, (name for name in body.entries if name not in ("meta", "spec")))
+            near = reading.near(key, (name for name in body.entries if name not in ("meta", "spec")))
             pointer = f"/{self._word}/{'meta/' + self.kind_key if key == 'meta' else 'spec'}"
             reading.report(
                 "SF101", body, path, f"the {self._word} without {key!r}", text="", says=f"missing key {pointer}",
@@ -108,7 +108,7 @@ class _Entry(ABC):
             wrong_type("a mapping with meta and spec", "", body, (*path, self._word), reading)
             return
         if not hint:
-            near = closest(self._word, node.entries)
+            near = reading.near(self._word, node.entries)
             hint = f"{near!r} in line {node.entries[near].key.line}" if near else ""
         problem = f"an item without anything under {self._word!r}"
         reading.report("SF101", node, path, problem, text="", expected=self.what, did_you_mean=hint, says=says)
@@ -183,5 +183,5 @@ def _others(node: Mapping, known: tuple[str, ...], what: str, path: Path, readin
 
 def _ignored(entry: Entry, known: tuple[str, ...], what: str, path: Path, reading: Reading) -> None:
     name = entry.key.text
-    near = quote(closest(name, known))
+    near = quote(reading.near(name, known))
     reading.report("SF103", entry.key, (*path, name), f"{what} has no key {name!r}: it is ignored", did_you_mean=near)

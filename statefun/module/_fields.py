@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from statefun.module._findings import Path, closest
+from statefun.module._findings import Path
 from statefun.module._grammar import Schema, Shape, number_of, pointer, quote, text_of, wrong_type
 from statefun.module._nodes import Entry, Mapping, Node, Scalar, Sequence, describe
 from statefun.module._reading import Reading, Source
@@ -92,7 +92,7 @@ class Fields(Generic[T]):
     fields: tuple[Field, ...]
     make: Callable[[Record], T]
     """Makes the value; it may report faults that concern more than one key."""
-    tag: str = ""
+    tag: str | None = None
     """A key that was read already, by `Tagged`."""
 
     def read(self, node: Node, path: Path, reading: Reading) -> T | None:
@@ -129,13 +129,13 @@ class Fields(Generic[T]):
             expected = others[0].hint or f"the key is known to {readers}"
             reading.report("SF122", entry.key, at, problem, expected=expected)
             return
-        near = quote(closest(name, known))
+        near = quote(reading.near(name, known))
         reading.report("SF103", entry.key, at, f"{self.what} has no key {name!r}: it is ignored", did_you_mean=near)
 
     def _missing(self, field: Field, node: Mapping, path: Path, reading: Reading) -> None:
         known = {other.name for other in self.fields}
         near = next((name for name in field.others if name in node.entries), "")
-        near = near or closest(field.name, (name for name in node.entries if name not in known))
+        near = near or reading.near(field.name, (name for name in node.entries if name not in known))
         says = f"missing key {pointer((*path, field.name))}" if field.says is None else field.says
         what = getattr(field.of, "what", "")
         reading.report(
@@ -193,7 +193,7 @@ class Tagged(Generic[T]):
         if case is None:
             reading.report(
                 "SF104", tag, at, f"{word!r} is not known here", expected=what,
-                did_you_mean=quote(closest(word, self.cases)), says=self.says.replace("<s>", word),
+                did_you_mean=quote(reading.near(word, self.cases)), says=self.says.replace("<s>", word),
             )  # fmt: skip
         return case
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 from statefun.module._durations import EXAMPLE, parse_duration
-from statefun.module._findings import Path, closest
+from statefun.module._findings import Path
 from statefun.module._nodes import Kind, Node, Scalar, Sequence, describe, whole_number
 from statefun.module._reading import Reading
 
@@ -211,8 +211,8 @@ class Choice:
         word = text.lower() if self.fold else text
         if word in self.words:
             return word
-        near = self.hints.get(text) or closest(text, self.words)
-        near = near if near in self.words else closest(text, self.words)
+        near = self.hints.get(text) or reading.near(text, self.words)
+        near = near if near in self.words else reading.near(text, self.words)
         reading.report(
             self.code, node, path, f"{text!r} is not known here", expected=what,
             did_you_mean=quote(near), says=self.says.replace("<s>", text),

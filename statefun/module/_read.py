@@ -13,7 +13,7 @@ from pathlib import Path as FilePath
 from statefun.module import _yaml
 from statefun.module._codes import CODES
 from statefun.module._components import KINDS, Part, read_component
-from statefun.module._findings import Finding, ModuleError, Path, closest
+from statefun.module._findings import Finding, ModuleError, Path
 from statefun.module._grammar import quote
 from statefun.module._legacy import legacy_shape
 from statefun.module._model import EGRESSES, INGRESSES, Endpoint, Module, Router
@@ -185,7 +185,7 @@ def _legacy_format(root: Mapping, reading: Reading) -> Format | None:
     known = [known for known in FORMATS if known != "components" and reads(reading.runtime, known)]
     expected = "version: " + " or ".join(f'"{known}"' for known in known)
     if node is None:
-        near = closest("version", (name for name in root.entries if name != "module"))
+        near = reading.near("version", (name for name in root.entries if name != "module"))
         hint = f"{near!r} in line {root.entries[near].key.line}" if near else ""
         says = "missing key /version"
         reading.report(
@@ -212,7 +212,7 @@ def _not_read(node: Scalar, reading: Reading, expected: str, known: Iterable[str
         problem = f"{reading.name} does not read version {node.text!r}, which {readers(format_)} read"
         if reading.runtime not in ("2.0", "2.1", "2.2", "embedded"):
             says = f"Only format versions higher than or equal to 3.0 is supported. Was version {node.text}."
-    near = quote(closest(node.text, known))
+    near = quote(reading.near(node.text, known))
     reading.report("SF110", node, (0, "version"), problem, expected=expected, did_you_mean=near, says=says)
 
 
@@ -261,7 +261,7 @@ def _silenced(data: bytes, reading: Reading) -> dict[str, str]:
         node = Scalar(text.count("\n", 0, found.start()) + 1, 1, code, Kind.TEXT)
         if code not in CODES:
             problem = f"{code!r} is no code of a finding"
-            reading.report("SF016", node, (), problem, did_you_mean=quote(closest(code, CODES)))
+            reading.report("SF016", node, (), problem, did_you_mean=quote(reading.near(code, CODES)))
         elif CODES[code].severity == "error" and code < "SF3":
             problem = f"{code} cannot be silenced: a runtime refuses the file"
             reading.report("SF016", node, (), problem)

@@ -6,9 +6,11 @@ it came from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
-from statefun.module._findings import Finding, Path, show_path
+from statefun.module._findings import Finding, Path, closest, show_path
 from statefun.module._nodes import Mapping, Node, Scalar
 from statefun.module._runtimes import Format, Runtime, default_runtime
 
@@ -16,6 +18,8 @@ __all__ = ["Reading", "Source"]
 
 MAX_FINDINGS = 10_000
 """More of one file are not kept."""
+MOST_WORDS = 100
+"""Among how many the one that was meant is looked for."""
 _NAMES = {"kzm": "StateFun for Flink 2 (kzm)", "embedded": "the embedded runtime"}
 
 
@@ -86,6 +90,10 @@ class Reading:
                 path=show_path(path if self.multi else path[1:]), problem=problem, **more,
             )
         )  # fmt: skip
+
+    def near(self, word: str, words: Iterable[str]) -> str:
+        """Return the word that was meant, or "" if none is near, or if enough was found already."""
+        return "" if len(self.findings) >= MAX_FINDINGS else closest(word, islice(words, MOST_WORDS))
 
     def source(self, node: Node, path: Path) -> Source:
         """Return where a part of the model stands."""

@@ -161,14 +161,14 @@ class _Builder:
         if event.anchor is not None:
             self._anchor(event)
         frame = self._stack[-1] if self._stack else None
+        if len(self._stack) + self._skipping >= MAX_DEPTH:
+            self._fault("SF005", node, f"nested more than {MAX_DEPTH} deep")
+            raise _TooMuch
         if self._skipping:
             self._skipping += 1
         elif frame is not None and frame.key is None and isinstance(frame.node, Mapping):
             self._fault("SF009", node, "a list or a mapping cannot be a key")
             self._skipping = 1
-        elif len(self._stack) >= MAX_DEPTH:
-            self._fault("SF005", node, f"nested more than {MAX_DEPTH} deep")
-            raise _TooMuch
         else:
             self._add(node)
             self._stack.append(_Frame(node))
@@ -176,9 +176,10 @@ class _Builder:
     def _close(self, event: yaml.Event) -> None:
         if self._skipping:
             self._skipping -= 1
-            if not self._skipping:  # the value of the key that was left out goes under no name
+            if not self._skipping:  # its value is left out, too
                 mark: Any = event.start_mark
-                self._stack[-1].key = Scalar(mark.line + 1, mark.column + 1, "", Kind.NULL)
+                self._stack[-1].name = "?"
+                self._stack[-1].key = Scalar(mark.line + 1, mark.column + 1, "?", Kind.BINARY)
         else:
             self._stack.pop()
 
@@ -186,11 +187,12 @@ class _Builder:
         mark: Any = event.start_mark
         node = Scalar(mark.line + 1, mark.column + 1, f"*{event.anchor}", Kind.TEXT)
         problem = f"the alias *{event.anchor} stands for nothing: the runtimes read it as the text {event.anchor!r}"
-        self._fault("SF007", node, problem)
         frame = self._stack[-1] if self._stack else None
         if not self._skipping and frame is not None and frame.key is None and isinstance(frame.node, Mapping):
             frame.key, frame.name = node, node.text
+            self._fault("SF007", node, problem)
         else:
+            self._fault("SF007", node, problem)
             self._add(node)
 
     def _anchor(self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
@@ -213,7 +215,8 @@ class _Builder:
         if isinstance(frame.node, Sequence):
             frame.node.items.append(node)
         elif frame.key is not None:
-            frame.node.entries[frame.key.text] = Entry(frame.key, node)
+            if frame.key.kind is not Kind.BINARY:
+                frame.node.entries[frame.key.text] = Entry(frame.key, node)
             frame.key = None
 
     def _fault(self, code: str, node: Node, problem: str) -> None:

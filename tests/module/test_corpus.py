@@ -27,6 +27,7 @@ def findings(file: Path, runtime: Runtime | None) -> str:
 
 
 def split(expected: Path) -> tuple[Path, Runtime | None]:
+    """Return the file that the findings are about, and by whose rules."""
     name, _, runtime = expected.stem.partition("@")
     return expected.with_name(f"{name}.yaml"), cast("Runtime | None", runtime or None)
 
