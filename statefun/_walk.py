@@ -77,11 +77,12 @@ def _chain(fn: object) -> Iterator[object]:
 def _below(found: Any, root: str) -> Iterable[object]:
     if isinstance(found, (list, tuple, set, frozenset)):
         return cast("Iterable[object]", found)
-    for kind, look in _LOOKS.items():
-        if isinstance(found, kind):
+    for known, look in _LOOKS.items():
+        if isinstance(found, known):
             return look(found, root)
-    if _package(type(found)) == root:
-        return (type(found), *getattr(found, "__dict__", {}).values())
+    kind = cast("type[object]", type(found))
+    if _package(kind) == root:
+        return (kind, *getattr(found, "__dict__", {}).values())
     return (found.fn,) if callable(getattr(found, "fn", None)) else ()  # fn: a bound function
 
 

@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeGuard, cast
 
 from statefun._signature import describe
 from statefun._type import Type, message_name
@@ -140,9 +140,8 @@ class _Uses:
     def look(self, found: Iterable[Any], user: str | None) -> None:
         """Note what is an egress or a reference."""
         for one in found:
-            if isinstance(one, FunctionRef):
-                reference: FunctionRef[Any] = one
-                users = self.references.setdefault(reference.typename, (reference, []))[1]
+            if _is_reference(one):
+                users = self.references.setdefault(one.typename, (one, []))[1]
             elif _is_egress(one):
                 users = self.egresses.setdefault((one.typename, _kind(one)), (one, []))[1]
             else:
@@ -157,6 +156,10 @@ def _flat(used: Iterable[Any]) -> Iterator[object]:
             yield from _flat(cast("Iterable[Any]", one))
         else:
             yield one
+
+
+def _is_reference(found: object) -> TypeGuard[FunctionRef[Any]]:
+    return isinstance(found, FunctionRef)
 
 
 def _is_egress(found: Any) -> bool:

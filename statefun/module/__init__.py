@@ -6,6 +6,7 @@ faults. Here: re-exports only.
 
 from __future__ import annotations
 
+from statefun.module._check import Report, check
 from statefun.module._findings import Finding, ModuleError, Severity
 from statefun.module._model import Module
 from statefun.module._read import read, read_text
@@ -18,8 +19,10 @@ __all__ = [
     "Format",
     "Module",
     "ModuleError",
+    "Report",
     "Runtime",
     "Severity",
+    "check",
     "read",
     "read_text",
 ]

@@ -30,6 +30,10 @@ def _warning(title: str, text: str) -> Code:
     return Code("warning", title, text)
 
 
+def _note(title: str, text: str) -> Code:
+    return Code("note", title, text)
+
+
 _FILE = {
     "SF001": _error("the file cannot be read", "It is not there, or may not be read."),
     "SF002": _error("the file is too large", "More than 10 MiB are not read; split it into several modules."),
@@ -111,4 +115,57 @@ _STRUCTURE = {
     "SF129": _error("gRPC", "No release can call a function over gRPC."),
 }
 
-CODES: dict[str, Code] = {**_FILE, **_STRUCTURE}
+_CHECK = {
+    "SF301": _error("no entry serves a bound function", "A message to it fails the job, which restarts for ever."),
+    "SF302": _error("no bound function answers an entry", "Its messages reach the app, which refuses them."),
+    "SF303": _note("an entry of others", "Neither its URL nor its namespace is the app's: it is listed, not checked."),
+    "SF304": _note("two entries match", "An entry of one function wins over that of its namespace."),
+    "SF305": _error("a state is not declared", "The runtime sends what module.yaml declares, and nothing else (2.x)."),
+    "SF306": _warning("a state too many", "The function declares its states, and this one is not among them (2.x)."),
+    "SF307": _error(
+        "another expiration",
+        "In 2.x the expiration of module.yaml holds, whatever the code says. StateFun 2.1 has one for all states of a "
+        "function: the longest, renewed by reading; 2.2 has one for each. Adding one to a state that a savepoint "
+        "holds, or removing it, fails the restore.",
+    ),
+    "SF308": _error("an expiration that cannot be kept", "Format 1.0 has names of states only, and they never expire."),
+    "SF310": _error(
+        "a target does not take the type",
+        "Records get the type of their topic, unread. The function must accept it in its type hint.",
+    ),
+    "SF311": _error("a target that does not exist", "It deploys, and kills the job on the first record."),
+    "SF312": _error("a target that is bound to no function", "The app refuses every record that is sent to it."),
+    "SF313": _warning("two types on one topic", "A record has one type: one of the two reads it wrongly."),
+    "SF314": _warning(
+        "raw bytes called a wrapper",
+        "`io.statefun.types/string` is a protobuf message with a string in it. A producer that writes the plain text "
+        "needs another type: `statefun.python/bytes` delivers the record as bytes, a JSON type reads it as JSON.",
+    ),
+    "SF320": _error("an egress that is not there", "The first record that is sent to it fails the job."),
+    "SF321": _error("an egress of another kind", "Kafka and Kinesis egresses take their own records only."),
+    "SF322": _note(
+        "an egress that the app does not use", "Others may. `functions.uses(...)` names what cannot be seen."
+    ),
+    "SF323": _warning("a transaction longer than the broker allows", "The broker refuses the producer."),
+    "SF324": _warning("no delivery guarantee", "Records are lost, or doubled, in every failure."),
+    "SF325": _error("a function that no entry serves", "The first message to it fails the job."),
+    "SF330": _note("sends by name", "The receiver is a text: use a `FunctionRef` or an egress, which can be checked."),
+    "SF341": _warning(
+        "a small maxNumBatchRequests",
+        "It is no cap on a batch. When as many messages wait for one address, the subtask takes no message for any "
+        "address until the request of that one is answered.",
+    ),
+    "SF342": _error("a timeout of zero", "The async transport takes it, and fails every request."),
+    "SF343": _warning("connect is longer than call", "The call is over before the connection may be."),
+    "SF345": _warning(
+        "a start at the newest record", "`latest` is the default of the runtimes, whatever documents say."
+    ),
+    "SF347": _warning(
+        "exactly-once needs checkpoints",
+        "Without `execution.checkpointing.interval` the egress becomes `none` with one line in the log, and a restart "
+        "loses all state. Silence this once it is set.",
+    ),
+    "SF348": _warning("no ingress", "A job needs one, in this file or in another module."),
+}
+
+CODES: dict[str, Code] = {**_FILE, **_STRUCTURE, **_CHECK}

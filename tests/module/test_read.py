@@ -28,7 +28,7 @@ def test_components():
         trust_cacerts="file:/etc/statefun/ca.pem",
         client_cert="file:/etc/statefun/client.crt",
         client_key="file:/etc/statefun/client.p8",
-        client_key_password="/etc/statefun/client.pw",  # noqa: S106 -- a path
+        client_key_password="/etc/statefun/client.pw",
     )
     assert audit.transport == _model.OkHttpTransport(
         call=timedelta(seconds=30),
@@ -50,7 +50,7 @@ def test_components():
     assert receipts.delivery == _model.ExactlyOnce(timeout=timedelta(minutes=10))
     assert isinstance(clicks, _model.KinesisEgress)
     assert clicks.region == _model.Region(type="custom-endpoint", id="us-east-1", endpoint="https://localhost:4567")
-    assert clicks.credentials == _model.Credentials(type="basic", access_key_id="test", secret_access_key="test")  # noqa: S106
+    assert clicks.credentials == _model.Credentials(type="basic", access_key_id="test", secret_access_key="test")
     assert "secret_access_key" not in repr(clicks)
 
 
