@@ -11,6 +11,8 @@ from statefun.module._findings import Finding, ModuleError, Severity
 from statefun.module._model import Module
 from statefun.module._read import read, read_text
 from statefun.module._runtimes import FORMATS, RUNTIMES, Format, Runtime
+from statefun.module._update import update
+from statefun.module._write import generate
 
 __all__ = [
     "FORMATS",
@@ -23,6 +25,8 @@ __all__ = [
     "Runtime",
     "Severity",
     "check",
+    "generate",
     "read",
     "read_text",
+    "update",
 ]

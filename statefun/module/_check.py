@@ -217,7 +217,10 @@ def _egresses(both: Comparison) -> None:
     for used in both.catalog.egresses:
         egress = known.get(used.typename)
         users = f" ({', '.join(used.users)})" if used.users else ""
-        if egress is None:
+        if egress is None and used.kind in ("message", "other") and not both.is_embedded:
+            problem = f"the egress {used.typename!r}{users} is none that a file can have: a Java module must bind it"
+            both.report("SF326", None, problem)
+        elif egress is None:
             near = closest(used.typename, known)
             both.report(
                 "SF320", None, f"the app sends to the egress {used.typename!r}{users}, which is not there",

@@ -149,6 +149,10 @@ _CHECK = {
     "SF323": _warning("a transaction longer than the broker allows", "The broker refuses the producer."),
     "SF324": _warning("no delivery guarantee", "Records are lost, or doubled, in every failure."),
     "SF325": _error("a function that no entry serves", "The first message to it fails the job."),
+    "SF326": _note(
+        "an egress of one's own",
+        "What a `MessageEgress` sends goes to an egress that a Java module of the job binds: no file declares one.",
+    ),
     "SF330": _note("sends by name", "The receiver is a text: use a `FunctionRef` or an egress, which can be checked."),
     "SF341": _warning(
         "a small maxNumBatchRequests",
