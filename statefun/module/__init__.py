@@ -11,6 +11,7 @@ from statefun.module._findings import Finding, ModuleError, Severity
 from statefun.module._model import Module
 from statefun.module._read import read, read_text
 from statefun.module._runtimes import FORMATS, RUNTIMES, Format, Runtime
+from statefun.module._schema import json_schema
 from statefun.module._update import update
 from statefun.module._write import generate
 
@@ -26,6 +27,7 @@ __all__ = [
     "Severity",
     "check",
     "generate",
+    "json_schema",
     "read",
     "read_text",
     "update",

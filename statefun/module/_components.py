@@ -14,7 +14,7 @@ from statefun.module import _embedded, _endpoints, _kafka, _kinesis, _playground
 from statefun.module._dialect import Dialect, dialect
 from statefun.module._fields import Fields
 from statefun.module._findings import Path
-from statefun.module._grammar import Schema, quote, text_of
+from statefun.module._grammar import quote, text_of
 from statefun.module._model import Egress, Endpoint, Ingress
 from statefun.module._nodes import Kind, Mapping, Node, Scalar, describe
 from statefun.module._reading import Reading
@@ -143,15 +143,3 @@ _OLD_KINDS = {
     "statefun.kinesis.io/routable-protobuf-ingress": "io.statefun.kinesis.v1/ingress",
     "statefun.kinesis.io/generic-egress": "io.statefun.kinesis.v1/egress",
 }
-
-
-def components_schema() -> list[Schema]:
-    """Return each kind as JSON Schema."""
-    return [
-        {
-            "type": "object",
-            "properties": {"kind": {"const": kind}, "spec": shape_of(kind, "embedded").schema()},
-            "required": ["kind", "spec"],
-        }
-        for kind in KINDS
-    ]

@@ -27,6 +27,9 @@ TLS = since("3.3")
 STATES_HINT = "states are declared by the function itself, since format 3.0"
 NESTED_TIMEOUTS = since("3.2")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_IN_URI = r"([^\x00-\x20\x7f<>\"{}|\\^`%]|%[0-9A-Fa-f]{2})"
+_UNIX_SOCKET = r"(?![hH][tT][tT][pP][sS]?\+[uU][nN][iI][xX]:(?!.*\.sock(/|$)))"
+"""Not a unix socket without a socket."""
 _BAD_IN_URI = re.compile(r"[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
 
 
@@ -82,7 +85,7 @@ def _endpoint_uri(how: Dialect) -> Text:
     return Text(
         what=f"the URL of the function, with the scheme {schemes}",
         check=check,
-        pattern=r"^[hH][tT][tT][pP][sS]?(\+[uU][nN][iI][xX])?:",
+        pattern=f"^{_UNIX_SOCKET}[hH][tT][tT][pP][sS]?(\\+[uU][nN][iI][xX])?:{_IN_URI}*$",
         code="SF112",
         says=_uri_says,
     )
@@ -138,7 +141,7 @@ def endpoint(how: Dialect, version: Literal["v1", "v2"]) -> Fields[Endpoint]:
         what="a URL, with {function.name} for the name of the function",
         strict=strict,
         check=_bad_template,
-        pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*:",
+        pattern=f"^{_UNIX_SOCKET}[a-zA-Z][a-zA-Z0-9+.-]*:({_IN_URI}|\\{{function\\.name\\}})*$",
         code="SF112",
         says=lambda text: f"the first message fails: {_template_says(text)}",
     )

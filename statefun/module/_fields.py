@@ -145,7 +145,7 @@ class Fields(Generic[T]):
 
     def schema(self) -> Schema:
         """Return it as JSON Schema."""
-        properties = {field.name: field.of.schema() for field in self.fields}
+        properties = {field.name: field.of.schema() for field in self.fields if field.runtimes}
         needed = [field.name for field in self.fields if field.needed]
         schema: Schema = {"type": "object", "title": self.what, "properties": properties}
         return {**schema, "required": needed} if needed else schema

@@ -72,7 +72,8 @@ class Text:
 
     def schema(self) -> Schema:
         """Return it as JSON Schema."""
-        kinds: Schema = {"type": "string" if self.strict else ["string", "number", "boolean"]}
+        # no number is what a pattern wants: it is a name, a URL or a date
+        kinds: Schema = {"type": "string" if self.strict or self.pattern else ["string", "number", "boolean"]}
         return {**kinds, **({"pattern": self.pattern} if self.pattern else {}), "description": self.what}
 
 
@@ -114,7 +115,8 @@ class Whole:
         schema: Schema = {"type": "integer", "minimum": low, "maximum": self.most, "description": self.what}
         if self.strict:
             return schema
-        texts: list[Schema] = [{"type": "string", "pattern": "^[-+]?[0-9]+$"}, {"type": "number"}]
+        schema["type"] = "number"  # what stands after the point is cut off
+        texts: list[Schema] = [{"type": "string", "pattern": "^[-+]?[0-9]+$"}]
         if self.empty is not None:
             texts.append({"type": "null"})
         return {"anyOf": [schema, *texts], "description": self.what}
@@ -171,15 +173,16 @@ class Span:
 
     def schema(self) -> Schema:
         """Return it as JSON Schema."""
-        pattern = (
-            r"^\s*[0-9]+\s*([dD]|[dD][aA][yY][sS]?|[hH]|[hH][oO][uU][rR][sS]?|[mM]|[mM][iI][nN]"
+        pattern = (r"^(?!\s*0+\s*[^0-9]*$)" if self.zero else "^") + (
+            r"\s*[0-9]+\s*([dD]|[dD][aA][yY][sS]?|[hH]|[hH][oO][uU][rR][sS]?|[mM]|[mM][iI][nN]"
             r"|[mM][iI][nN][uU][tT][eE][sS]?|[sS]|[sS][eE][cC][sS]?|[sS][eE][cC][oO][nN][dD][sS]?"
             r"|[mM][sS]|[mM][iI][lL][lL][iI]([sS]|[sS][eE][cC][oO][nN][dD][sS]?)?"
             r"|[µμ][sS]|[mM][iI][cC][rR][oO]([sS]|[sS][eE][cC][oO][nN][dD][sS]?)?"
             r"|[nN][sS]|[nN][aA][nN][oO]([sS]|[sS][eE][cC][oO][nN][dD][sS]?)?)?\s*$"
         )
         text: Schema = {"type": "string", "pattern": pattern, "description": EXAMPLE}
-        return text if self.strict else {"anyOf": [text, {"type": "integer", "minimum": 0}], "description": EXAMPLE}
+        number: Schema = {"type": "integer", "minimum": 1 if self.zero else 0}
+        return text if self.strict else {"anyOf": [text, number], "description": EXAMPLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

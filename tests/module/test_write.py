@@ -8,8 +8,17 @@ from google.protobuf.wrappers_pb2 import BytesValue, StringValue
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statefun import ConfigError, Context, FunctionRef, KafkaEgress, KinesisEgress, MessageEgress, StatefulFunctions
-from statefun import State, value
+from statefun import (
+    ConfigError,
+    Context,
+    FunctionRef,
+    KafkaEgress,
+    KinesisEgress,
+    MessageEgress,
+    State,
+    StatefulFunctions,
+    value,
+)
 from statefun.catalog import Catalog, CatalogEgress, CatalogFunction, CatalogReference, CatalogState, CatalogType
 from statefun.module import Runtime, check, generate, read_text
 from statefun.module._emit import emit
@@ -230,9 +239,7 @@ def test_emit():
 
 names = st.from_regex(r"[a-z]{1,3}(\.[a-z]{1,2})?/[a-z]{1,3}(-[a-z]{1,2})?", fullmatch=True)
 spans = st.sampled_from([timedelta(milliseconds=1), timedelta(seconds=90), timedelta(days=30)])
-expirations = st.one_of(
-    st.just(("none", None)), st.tuples(st.sampled_from(["after-write", "after-call"]), spans)
-)
+expirations = st.one_of(st.just(("none", None)), st.tuples(st.sampled_from(["after-write", "after-call"]), spans))
 kinds = st.sampled_from(
     ["io.statefun.types/long", "type.googleapis.com/shop.Order", "type.googleapis.com/shop.Cart", "shop/Json"]
 )
@@ -259,7 +266,9 @@ def catalogs(draw: st.DrawFn) -> Catalog:
         )  # fmt: skip
     bound = [function.typename for function in functions]
     used = st.lists(st.sampled_from(bound), max_size=2, unique=True) if bound else st.just([])
-    egresses = draw(st.dictionaries(names, st.tuples(st.sampled_from(["kafka", "kinesis", "message"]), used), max_size=3))
+    egresses = draw(
+        st.dictionaries(names, st.tuples(st.sampled_from(["kafka", "kinesis", "message"]), used), max_size=3)
+    )
     references = draw(st.dictionaries(st.one_of(names, st.sampled_from(bound) if bound else names), used, max_size=4))
     return Catalog(
         functions=tuple(functions),

@@ -1,0 +1,211 @@
+# ruff: noqa: ARG001 -- the signature of a bound function is given
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+import pytest
+
+from statefun import ConfigError, Context, FunctionRef, KafkaEgress, State, StatefulFunctions, value
+from statefun.catalog import Catalog
+from statefun.module import check, read_text, update
+
+SHIPPING = FunctionRef[int]("depot/shipping")
+RECEIPTS = KafkaEgress[str]("shop/receipts", topic="receipts")
+URL = "http://shop:8000/statefun"
+
+
+class CartState(State):
+    """States that expire, and one that does not."""
+
+    items: int = 0
+    seen: int = value(default=0, expire_after_write=timedelta(hours=1))
+    last: str | None = value(default=None, expire_after_call=timedelta(hours=12))
+
+
+def app() -> StatefulFunctions:
+    """Return an app of one function."""
+    functions = StatefulFunctions()
+
+    @functions.bind("shop/cart")
+    def cart(context: Context[CartState], message: bytes) -> None:
+        context.send(SHIPPING.at("x"), 5)
+        context.send_egress(RECEIPTS, "paid")
+
+    return functions
+
+
+def updated(text: str, functions: StatefulFunctions | None = None) -> str:
+    """Return the text, updated, after the check found nothing in it."""
+    functions = functions or app()
+    changed = update(functions, text, read_text(text), endpoint=URL, kafka="kafka:9092")
+
+    assert [str(one) for one in check(functions, read_text(changed), endpoint=URL).errors] == []
+    assert update(functions, changed, read_text(changed), endpoint=URL, kafka="kafka:9092") == changed
+    return changed
+
+
+COMPONENTS = """\
+# our module
+kind: io.statefun.kafka.v1/ingress   # from the shop
+spec:
+    id: shop/orders
+    address: kafka:9092
+    consumerGroupId: carts
+    startupPosition: {type: earliest}
+    topics:
+    - {topic: orders, valueType: statefun.python/bytes, targets: [shop/cart]}"""
+ADDED = """
+---
+kind: io.statefun.endpoints.v2/http
+spec:
+  functions: shop/cart
+  urlPathTemplate: http://shop:8000/statefun
+---
+kind: io.statefun.endpoints.v2/http
+spec:
+  functions: depot/shipping
+  urlPathTemplate: http://shipping.invalid/statefun
+---
+kind: io.statefun.kafka.v1/egress
+spec:
+  id: shop/receipts
+  address: kafka:9092
+"""
+
+
+def test_components():
+    """A file of components grows at its end, and is else left as it is, letter by letter."""
+    assert updated(COMPONENTS) == COMPONENTS + ADDED
+
+
+def test_trailing_separator():
+    """An empty document at the end is used."""
+    assert updated(f"{COMPONENTS}\n---\n") == COMPONENTS + ADDED
+
+
+FORMAT_2 = """\
+version: "2.0"   # for StateFun 2.2
+module:
+  meta:
+    type: remote
+  spec:
+    functions:
+      # the carts
+      - function:
+          meta:
+            kind: http
+            type: shop/cart
+          spec:
+            endpoint: 'http://shop:8000/statefun'
+            states:
+              - name: seen        # how often
+                expireAfter: 60min
+                expireMode: after-write
+              - name: last
+                expireAfter: 1h   # too short
+            timeout: 30s
+"""
+CHANGED_2 = """\
+version: "2.0"   # for StateFun 2.2
+module:
+  meta:
+    type: remote
+  spec:
+    functions:
+      # the carts
+      - function:
+          meta:
+            kind: http
+            type: shop/cart
+          spec:
+            endpoint: 'http://shop:8000/statefun'
+            states:
+              - name: seen        # how often
+                expireAfter: 60min
+                expireMode: after-write
+              - name: last
+                expireAfter: 12h  # too short
+              - name: items
+            timeout: 30s
+      - function:
+          meta:
+            kind: http
+            type: depot/shipping
+          spec:
+            endpoint: http://shipping.invalid/statefun
+    ingresses:
+      - ingress:
+          meta:
+            type: statefun.kafka.io/routable-protobuf-ingress
+            id: shop/kafka-in
+          spec:
+            address: kafka:9092
+            consumerGroupId: shop
+            autoOffsetResetPosition: earliest
+            startupPosition:
+              type: group-offsets
+            topics:
+              - topic: cart
+                typeUrl: statefun.python/bytes
+                targets:
+                  - shop/cart
+    egresses:
+      - egress:
+          meta:
+            type: statefun.kafka.io/generic-egress
+            id: shop/receipts
+          spec:
+            address: kafka:9092
+"""
+
+
+def test_format_2():
+    """A file with a version keeps its comments, its quotes and its order; states and expirations are mended."""
+    assert updated(FORMAT_2) == CHANGED_2
+
+
+def test_format_1():
+    """In format 1.0 the missing names are put in."""
+    text = """\
+version: "1.0"
+module:
+  meta: {type: remote}
+  spec:
+    functions:
+    - function:
+        meta: {kind: http, type: shop/cart}
+        spec:
+          endpoint: http://shop:8000/statefun
+          states: [items]
+"""
+    changed = update(app(), text, read_text(text), endpoint=URL, kafka="kafka:9092")
+
+    assert "          states: [items, seen, last]\n" in changed
+    assert "    - function:\n        meta:\n          kind: http\n          type: depot/shipping\n" in changed
+
+
+def test_nothing_to_do():
+    """A file in which nothing is missing is left as it is."""
+    functions = StatefulFunctions()
+
+    @functions.bind("shop/cart")
+    def cart(context: Context[CartState], message: bytes) -> None: ...
+
+    text = CHANGED_2.replace("12h  #", "12 hours #")
+    assert update(functions, text, read_text(text), endpoint=URL, kafka="") == text
+    catalog = Catalog(functions=())
+    assert update(catalog, text, read_text(text), endpoint=URL, kafka="") == text
+
+
+def test_without_ruamel(monkeypatch: pytest.MonkeyPatch):
+    """Where ruamel.yaml is missing, the error says how to get it."""
+    monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
+
+    with pytest.raises(ConfigError) as caught:
+        updated(FORMAT_2)
+
+    assert str(caught.value) == (
+        "a file with a version is changed by ruamel.yaml, which is not installed\n"
+        "  help: pip install 'statefun[module]'"
+    )
