@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from statefun._findings import Finding, closest
 from statefun.catalog import Catalog, CatalogEgress
 from statefun.functions import StatefulFunctions
 from statefun.module._check_states import check_states
 from statefun.module._check_values import check_values
 from statefun.module._compare import Comparison
-from statefun.module._findings import Finding, closest
 from statefun.module._model import (
     Egress,
     JsonlIngress,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from statefun._findings import closest
 from statefun.catalog import CatalogFunction, CatalogState
 from statefun.module._compare import Comparison
 from statefun.module._durations import show_duration
-from statefun.module._findings import closest
 from statefun.module._model import Endpoint, StateEntry
 
 __all__ = ["check_states"]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from statefun._findings import Path
 from statefun.module import _embedded, _endpoints, _kafka, _kinesis, _playground
 from statefun.module._dialect import Dialect, dialect
 from statefun.module._fields import Fields
-from statefun.module._findings import Path
 from statefun.module._grammar import quote, text_of
 from statefun.module._model import Egress, Endpoint, Ingress
 from statefun.module._nodes import Kind, Mapping, Node, Scalar, describe

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path as FilePath
 
+from statefun._codes import CODES
+from statefun._findings import Finding, ModuleError, Path
 from statefun.module import _yaml
-from statefun.module._codes import CODES
 from statefun.module._components import KINDS, Part, read_component
-from statefun.module._findings import Finding, ModuleError, Path
 from statefun.module._grammar import quote
 from statefun.module._legacy import legacy_shape
 from statefun.module._model import EGRESSES, INGRESSES, Endpoint, Module, Router

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from statefun._codes import CODES
 from statefun.errors import ConfigError
-from statefun.module._codes import CODES
 
 __all__ = ["Finding", "ModuleError", "Path", "Severity", "closest", "show_path"]
 
