@@ -115,6 +115,47 @@ _STRUCTURE = {
     "SF129": _error("gRPC", "No release can call a function over gRPC."),
 }
 
+_LOCK = {
+    "SF201": _error(
+        "a function is gone", "Its state is never read again, and messages that are on their way to it fail."
+    ),
+    "SF202": _error(
+        "a state is gone, or renamed",
+        "The runtime keeps what it holds in its checkpoints, and nobody sees it; the new name begins empty. "
+        "`value(name=...)` keeps the stored name of a field that is renamed in the code.",
+    ),
+    "SF203": _error(
+        "a state has another type",
+        "Since 3.0 the runtime remembers the typename and restarts for ever; 2.x hands out the old bytes.",
+    ),
+    "SF204": _error(
+        "an expiration was added or removed",
+        "Flink refuses to restore the state (StateMigrationException), in 2.2 as in 3.x; 2.1 has one setting for all "
+        "states of a function. The embedded runtime takes it.",
+    ),
+    "SF205": _note(
+        "an expiration was changed",
+        "Flink restores the state, and the new duration or mode holds from then on. In 2.x module.yaml says it.",
+    ),
+    "SF206": _error(
+        "a type of messages is no longer accepted",
+        "Messages that are on their way, delayed ones too, and what others still send, fail the job or go to the dead "
+        "letters.",
+    ),
+    "SF207": _error("a field number has another type", "The old bytes are read as something else, or not at all."),
+    "SF208": _warning("a field is gone", "Its number may be used again, for another meaning: reserve it."),
+    "SF209": _error("an enum value has another number", "The old bytes mean something else."),
+    "SF210": _warning("an enum value is gone", "The old bytes hold a number without a name."),
+    "SF211": _error("a JSON key that must be there", "What was written before has no such key, and cannot be read."),
+    "SF212": _warning("a JSON key is gone", "It is ignored when it is read, and lost when it is written again."),
+    "SF213": _error("a JSON key has another type", "What was written before cannot be read."),
+    "SF214": _note("a name was changed", "The bytes are the same."),
+    "SF215": _error("another kind of type under one typename", "The old bytes cannot be read."),
+    "SF216": _note("something new", "Nothing that is there depends on it."),
+    "SF217": _error("a stored name of an Enum is gone", "Enums are stored by their names."),
+    "SF218": _warning("a change that may lose data", "The old bytes are read, but not every value survives."),
+}
+
 _CHECK = {
     "SF301": _error("no entry serves a bound function", "A message to it fails the job, which restarts for ever."),
     "SF302": _error("no bound function answers an entry", "Its messages reach the app, which refuses them."),
@@ -172,4 +213,4 @@ _CHECK = {
     "SF348": _warning("no ingress", "A job needs one, in this file or in another module."),
 }
 
-CODES: dict[str, Code] = {**_FILE, **_STRUCTURE, **_CHECK}
+CODES: dict[str, Code] = {**_FILE, **_STRUCTURE, **_LOCK, **_CHECK}
