@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001, ISC004, E501 -- signatures of bound functions are given; whole texts, as they are printed
+# ruff: noqa: ISC004, E501 -- signatures of bound functions are given; whole texts, as they are printed
 from __future__ import annotations
 
 import dataclasses

@@ -7,7 +7,7 @@ faults. Here: re-exports only.
 from __future__ import annotations
 
 from statefun._findings import Finding, ModuleError, Severity
-from statefun.module._check import Report, check
+from statefun.module._check import Report, check, require
 from statefun.module._model import Module
 from statefun.module._read import read, read_text
 from statefun.module._runtimes import FORMATS, RUNTIMES, Format, Runtime
@@ -30,5 +30,6 @@ __all__ = [
     "json_schema",
     "read",
     "read_text",
+    "require",
     "update",
 ]

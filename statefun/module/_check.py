@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from statefun._findings import Finding, closest
+from statefun._findings import Finding, ModuleError, closest
 from statefun.catalog import Catalog, CatalogEgress
 from statefun.functions import StatefulFunctions
 from statefun.module._check_states import check_states
@@ -27,7 +27,7 @@ from statefun.module._model import (
 )
 from statefun.module._reading import Source
 
-__all__ = ["Report", "check"]
+__all__ = ["Report", "check", "require"]
 
 PRIMITIVES = "io.statefun.types/"
 RAW = "statefun.python/bytes"
@@ -72,6 +72,13 @@ def check(
     for part in (_functions, _entries, check_states, _targets, _topics, _egresses, _references, check_values, _by_name):
         part(both)
     return _report([*module.findings, *both.findings], {**module.silenced, **(silence or {})})
+
+
+def require(app: StatefulFunctions | Catalog, module: Module) -> None:
+    """Refuse an app that does not fit its module: raises ModuleError with what `check` finds, if it is an error."""
+    report = check(app, module)
+    if report.errors:
+        raise ModuleError(report.errors)
 
 
 def _report(findings: Iterable[Finding], silenced: Mapping[str, str]) -> Report:
