@@ -98,7 +98,7 @@ _STRUCTURE = {
     "SF115": _error("not a list of properties", "Properties are a list of mappings with one key each."),
     "SF116": _error(
         "a timeout is longer than the whole call",
-        "connect, read and write are 10 seconds unless said otherwise: a call of less needs all three.",
+        "The timeouts connect, read and write are 10 seconds unless said otherwise: a call of less needs all three.",
     ),
     "SF117": _error("exactly-once without a timeout", "The transaction's timeout has no default."),
     "SF118": _error("no consumer group", "A Kafka ingress needs one."),

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001, ARG002 -- the signature of a bound function is given
 from __future__ import annotations
 
 import functools
@@ -61,7 +60,7 @@ def helper(context: Context, default: object = OWN) -> None:
     context.send(SHIPPING.at("x"), 5)
 
 
-def test_function():
+def test_function() -> None:
     """A function is listed with its types, its states and where it stands."""
 
     def cart(context: Context[CartState], message: int) -> None: ...
@@ -78,7 +77,7 @@ def test_function():
     assert [function.takes(name) for name in ("io.statefun.types/int", "io.statefun.types/string")] == [True, False]
 
 
-def test_helpers():
+def test_helpers() -> None:
     """What a helper of the same package uses is used by the function, its defaults too."""
 
     def cart(context: Context, message: int) -> None:
@@ -92,7 +91,7 @@ def test_helpers():
     ]
 
 
-def test_closures_and_containers():
+def test_closures_and_containers() -> None:
     """Closures are looked into, and lists and mappings."""
     local = (RECEIPTS, [SHIPPING])
 
@@ -102,7 +101,7 @@ def test_closures_and_containers():
     assert names(catalog(cart)) == ["shop/receipts", "shop/totals", "shop/shipping"]
 
 
-def test_modules():
+def test_modules() -> None:
     """A name inside a module is found where the code spells it."""
 
     def cart(context: Context, message: int) -> None:
@@ -133,12 +132,12 @@ class Methods:
         return SHIPPING
 
 
-def test_methods():
+def test_methods() -> None:
     """The attributes of a method's object are looked at, and its class."""
     assert names(catalog(Methods().cart)) == ["shop/clicks", "shop/receipts", "shop/shipping"]
 
 
-def test_partials_and_decorators():
+def test_partials_and_decorators() -> None:
     """Partials and decorated functions are taken apart."""
 
     def cart(egress: object, context: Context, message: int) -> None:
@@ -157,7 +156,7 @@ def test_partials_and_decorators():
     assert names(catalog(decorated)) == ["shop/clicks", "shop/own", "shop/shipping"]
 
 
-def test_bound_functions():
+def test_bound_functions() -> None:
     """A bound function is a reference, and what it uses is not looked for under the one that sends to it twice."""
     functions = StatefulFunctions()
 
@@ -175,7 +174,7 @@ def test_bound_functions():
     assert found.function("shop/nobody") is None
 
 
-def test_by_name():
+def test_by_name() -> None:
     """Calls whose receiver is a text are listed, with the text where the code has it."""
 
     def cart(context: Context, message: int) -> None:
@@ -197,7 +196,7 @@ def test_by_name():
     ]
 
 
-def test_uses():
+def test_uses() -> None:
     """What is named with `uses` is there without a user."""
     functions = StatefulFunctions()
     functions.uses(RECEIPTS, [SHIPPING, (CLICKS,)])
@@ -208,6 +207,6 @@ def test_uses():
 
 
 @pytest.mark.parametrize("cls", [Catalog, CatalogEgress, CatalogFunction, CatalogState])
-def test_frozen(cls: type):
+def test_frozen(cls: type) -> None:
     """A catalog is a value."""
     assert cls.__dataclass_params__.frozen  # type: ignore[attr-defined]

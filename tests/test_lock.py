@@ -13,9 +13,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from google.protobuf.any_pb2 import Any as AnyPb
 
 from statefun import ConfigError, Context, StatefulFunctions, Type, ValueSpec, types
-from statefun._shapes import shape_of
 from statefun.catalog import Catalog
 from statefun.lock import Lock, LockError, compare, decide
+from statefun.lock._shapes import shape_of
 
 
 def message(fields: str, enum_values: str = "NEW = 0; PAID = 1;", name: str = "Order") -> Type[Any]:
@@ -68,7 +68,7 @@ def stored(was: Any, now: Any) -> str:
 ORDER = field("id", 1, "string") + field("count", 2, "int32")
 
 
-def test_text():
+def test_text() -> None:
     """The file is sorted, and holds each function with its states, and each type with its shape."""
     order = message(
         ORDER + field("status", 3, "enum", 'type_name: ".shop.Status"') + "reserved_range {start: 9 end: 12}"
@@ -143,7 +143,7 @@ TEXT = """\
 """
 
 
-def test_functions():
+def test_functions() -> None:
     """A function that is gone loses its state; a new one is safe."""
     assert said(locked(name="shop/cart"), locked(name="shop/basket")) == (
         "SF201 shop/cart: the function is gone: its state is lost, and messages to it fail\n"
@@ -162,12 +162,12 @@ def test_functions():
         (int, AnyPb, ""),
     ],
 )  # fmt: skip
-def test_accepts(was: Any, now: Any, text: str):
+def test_accepts(was: Any, now: Any, text: str) -> None:
     """A type that is no longer accepted fails what is under way."""
     assert said(locked(hint=was), locked(hint=now)) == text
 
 
-def test_states():
+def test_states() -> None:
     """A state that is gone, renamed or of another type is refused; a new one is safe."""
     old = locked(spec("a", int), spec("b", str), spec("c", int))
 
@@ -184,7 +184,7 @@ def test_states():
     assert compare(old, locked(spec("a", int), spec("b", str)))[0].expected == "declare it again"
 
 
-def test_expirations():
+def test_expirations() -> None:
     """An expiration may be changed, and not be added or removed."""
     hour, day = timedelta(hours=1), timedelta(days=1)
     old = locked(spec("a", int), spec("b", int, expire_after_write=hour), spec("c", int, expire_after_write=hour))
@@ -226,7 +226,7 @@ TOTAL = field("total", 2, "string")
          "SF218 {}field 2 (count) moved from no oneof to the oneof how: messages that set several fields lose some"),
     ],
 )  # fmt: skip
-def test_fields(now: str, text: str):
+def test_fields(now: str, text: str) -> None:
     """A field number keeps its meaning."""
     assert stored(message(ORDER), message(now)) == text.format(SUBJECT)
 
@@ -240,14 +240,14 @@ def test_fields(now: str, text: str):
         ("NEW = 0; PAID = 1; SENT = 2;", "SF216 {}a new value SENT = 2"),
     ],
 )
-def test_enums(values: str, text: str):
+def test_enums(values: str, text: str) -> None:
     """The value of an enum keeps its number."""
     assert stored(message(STATUS), message(STATUS, values)) == text.format(
         "type.googleapis.com/shop.Order shop.Status: "
     )
 
 
-def test_messages_inside():
+def test_messages_inside() -> None:
     """Messages inside a message are compared, those of protobuf itself are not."""
     shape = shape_of(message(ITEM))
 
@@ -255,7 +255,7 @@ def test_messages_inside():
     assert stored(message(ITEM), message(ORDER)).splitlines()[0].startswith("SF208")
 
 
-def test_another_message():
+def test_another_message() -> None:
     """A typename that stands for another message is refused."""
     old, new = message(ORDER), message(ORDER, name="Cart")
     new = types.protobuf(new.cls, typename=old.typename)
@@ -296,7 +296,7 @@ SMALL = (("id", str), ("count", int, dataclasses.field(default=0)))
         ((("id", int), ("count", int, 0)), "SF213 {}the key 'id' was str, and is int now"),
     ],
 )
-def test_dataclasses(now: tuple[Any, ...], text: str):
+def test_dataclasses(now: tuple[Any, ...], text: str) -> None:
     """A JSON class must read what was written before."""
     assert stored(dataclass_of(*SMALL), dataclass_of(*now)) == text.format("shop/Order Order: ")
 
@@ -315,7 +315,7 @@ class Model(pydantic.BaseModel):
     lineCount: int = 0  # noqa: N815 -- as the alias is written
 
 
-def test_kinds():
+def test_kinds() -> None:
     """A dataclass, a struct and a model of the same keys have the same shape."""
     plain = dataclasses.make_dataclass("Order", [("orderId", str), ("lineCount", int, 0)])
 
@@ -341,7 +341,7 @@ def colors(*names: str) -> Any:
     return enum.Enum("Color", list(names))
 
 
-def test_inside():
+def test_inside() -> None:
     """Classes and Enums inside a type are compared, wherever they stand."""
     old = locked(spec("lines", list[Line]), spec("color", colors("RED", "BLUE")))
     new = locked(spec("lines", list[Line]), spec("color", colors("RED", "GREEN")))
@@ -353,7 +353,7 @@ def test_inside():
     )
 
 
-def test_other_kinds():
+def test_other_kinds() -> None:
     """A type that becomes one of another kind is refused, one with another codec of its own is looked at."""
     own = Type("shop/Order", Item, encode=bytes, decode=bytes)
     other = Type("shop/Order", timedelta, encode=bytes, decode=bytes)
@@ -368,7 +368,7 @@ def test_other_kinds():
     )
 
 
-def test_decide():
+def test_decide() -> None:
     """A change that is refused is accepted with a reason, which the new lock keeps beside those before."""
     old, new = locked(spec("a", int)), locked(spec("a", str))
     decided = decide(old, new, {"SF203": "nothing is deployed yet"})
@@ -385,7 +385,7 @@ def test_decide():
     assert decide(decided, decided, {}).decisions == decided.decisions
 
 
-def test_refuse():
+def test_refuse() -> None:
     """What is not accepted is refused, and what is accepted for nothing."""
     old, new = locked(spec("a", int)), locked(spec("a", str))
     with pytest.raises(LockError) as caught:
@@ -413,7 +413,7 @@ def test_refuse():
         ('{"version": 2}', "statefun.lock has version 2, of another release of statefun"),
     ],
 )  # fmt: skip
-def test_damaged(text: str, message: str):
+def test_damaged(text: str, message: str) -> None:
     """A file that is no lock is refused, and says how to get one."""
     with pytest.raises(ConfigError) as caught:
         Lock.read(text)
@@ -421,7 +421,7 @@ def test_damaged(text: str, message: str):
     assert str(caught.value) == message
 
 
-def test_without_types():
+def test_without_types() -> None:
     """A catalog that was read from a file has no live types: their names are what is kept."""
     catalog = Catalog.of(StatefulFunctions())
 

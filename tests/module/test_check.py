@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 -- the signature of a bound function is given
 from __future__ import annotations
 
 import re
@@ -116,7 +115,7 @@ NOTE = (
 
 
 @pytest.mark.parametrize(("text", "runtime"), [(GOOD, None), (GOOD, "kzm"), (GOOD, "embedded"), (GOOD_2, "2.2")])
-def test_good(text: str, runtime: Runtime | None):
+def test_good(text: str, runtime: Runtime | None) -> None:
     """Where everything fits, nothing is found."""
     assert str(report(text, runtime)) == ("" if text == GOOD else NOTE)
 
@@ -227,17 +226,17 @@ def golden() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_findings(name: str):
+def test_findings(name: str) -> None:
     """Each case is said in full, with its place and its help; `python tests/module/test_check.py` writes them anew."""
     assert findings(name) == golden()[name]
 
 
-def test_cases():
+def test_cases() -> None:
     """The file has no section that is not tested."""
     assert list(golden()) == list(CASES)
 
 
-def test_by_name():
+def test_by_name() -> None:
     """Sends whose receiver is a text are counted and listed, as what is not checked."""
     functions = app()
 
@@ -253,7 +252,7 @@ def test_by_name():
     )
 
 
-def test_uses():
+def test_uses() -> None:
     """What the walk cannot see is named, and then checked like the rest."""
     functions = app()
     functions.uses(KinesisEgress[str]("shop/clicks", stream="clicks"), [FunctionRef[int]("other/thing")])
@@ -272,12 +271,12 @@ module.yaml: error SF325: the app sends to 'other/thing', which is served by no 
   says: the first message to it fails the job"""
 
 
-def test_catalog():
+def test_catalog() -> None:
     """A catalog may stand in the place of the app."""
     assert check(Catalog.of(app()), read_text(GOOD)) == check(app(), read_text(GOOD))
 
 
-def test_silenced():
+def test_silenced() -> None:
     """What is silenced is kept apart, and not reported."""
     text = GOOD.replace("receipts\n", "receipts\n  deliverySemantic: {type: none}\n")
     found = report(f"# statefun: silence SF324 receipts may be lost\n{text}")

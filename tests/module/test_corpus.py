@@ -33,14 +33,14 @@ def split(expected: Path) -> tuple[Path, Runtime | None]:
 
 
 @pytest.mark.parametrize("expected", EXPECTED, ids=lambda path: str(path.relative_to(CORPUS)))
-def test_findings(expected: Path):
+def test_findings(expected: Path) -> None:
     """Each finding is reported with its place, its path, its help and the runtime that says so; and nothing else."""
     file, runtime = split(expected)
 
     assert findings(file, runtime) == expected.read_text(encoding="utf-8")
 
 
-def test_every_file_is_tested():
+def test_every_file_is_tested() -> None:
     """No file of the corpus is without its findings, and there are many."""
     files = {file.relative_to(CORPUS) for file in CORPUS.rglob("*.yaml")}
 

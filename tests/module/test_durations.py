@@ -25,7 +25,7 @@ from statefun.module._durations import parse_duration, show_duration
         ("0ns", timedelta()),
     ],
 )
-def test_parse(text: str, expected: timedelta):
+def test_parse(text: str, expected: timedelta) -> None:
     """A duration is read as Flink reads it; what is below a microsecond is not zero."""
     assert parse_duration(text) == expected
 
@@ -42,7 +42,7 @@ def test_parse(text: str, expected: timedelta):
         ("9223372036854775807d", "'9223372036854775807d' is no duration: it is too long"),
     ],
 )
-def test_refuse(text: str, message: str):
+def test_refuse(text: str, message: str) -> None:
     """What Flink refuses is refused."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 -- the whole text is compared
         parse_duration(text)
@@ -62,12 +62,12 @@ def test_refuse(text: str, message: str):
         (timedelta(), "0d"),
     ],
 )
-def test_show(duration: timedelta, text: str):
+def test_show(duration: timedelta, text: str) -> None:
     """A duration is written with the largest unit that leaves no rest."""
     assert show_duration(duration) == text
 
 
 @given(st.timedeltas(min_value=timedelta(), max_value=timedelta(days=36_500)))
-def test_round_trip(duration: timedelta):
+def test_round_trip(duration: timedelta) -> None:
     """What is written is read as the same."""
     assert parse_duration(show_duration(duration)) == duration

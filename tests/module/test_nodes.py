@@ -34,7 +34,7 @@ from statefun.module._nodes import Kind, Mapping, Scalar, Sequence, describe, re
         ("=", Kind.TEXT),
     ],
 )
-def test_plain(text: str, kind: Kind):
+def test_plain(text: str, kind: Kind) -> None:
     """A plain scalar is what SnakeYAML's resolver and Jackson's parser make of it, which is not YAML 1.1."""
     assert resolve(text, plain=True) is kind
 
@@ -54,12 +54,12 @@ def test_plain(text: str, kind: Kind):
         ("tag:yaml.org,2002:python/name:os.system", "", Kind.TEXT),
     ],
 )
-def test_tagged(tag: str, text: str, kind: Kind):
+def test_tagged(tag: str, text: str, kind: Kind) -> None:
     """A tag of the standard counts; any other makes a text, and never an object."""
     assert resolve(text, plain=False, tag=tag) is kind
 
 
-def test_quoted():
+def test_quoted() -> None:
     """What is in quotes is a text."""
     assert resolve("5", plain=False) is Kind.TEXT
 
@@ -68,12 +68,12 @@ def test_quoted():
     ("text", "number"),
     [("0", 0), ("12", 12), ("+12", 12), ("-1_000", -1000), ("010", 8), ("0x1F", 31), ("-0b11", -3), ("0x_", 0)],
 )
-def test_whole_number(text: str, number: int):
+def test_whole_number(text: str, number: int) -> None:
     """A number is read with its base, as Jackson reads it since 2.12."""
     assert whole_number(text) == number
 
 
-def test_describe():
+def test_describe() -> None:
     """A text says what stands somewhere, cut off where it is long."""
     nodes = [
         Mapping(1, 1, {}),

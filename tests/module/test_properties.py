@@ -39,13 +39,13 @@ def read(text: str | bytes, runtime: Runtime | None) -> Module | ModuleError:
 @given(st.one_of(st.binary(), st.text()), runtimes)
 @example(b"\xef\xbb\xbf\xef\xbb\xbf", None)
 @example("a: !!python/object/apply:os.system [ls]", "2.2")
-def test_any_bytes(text: str | bytes, runtime: Runtime | None):
+def test_any_bytes(text: str | bytes, runtime: Runtime | None) -> None:
     """No bytes raise anything but ModuleError."""
     read(text, runtime)
 
 
 @given(st.lists(values, max_size=3), runtimes, st.booleans())
-def test_any_yaml(documents: list[object], runtime: Runtime | None, flow: bool):  # noqa: FBT001 -- hypothesis gives it
+def test_any_yaml(documents: list[object], runtime: Runtime | None, flow: bool) -> None:
     """No YAML of any kind raises anything but ModuleError, and each finding has its place."""
     result = read(yaml.safe_dump_all(documents, default_flow_style=flow, allow_unicode=True), runtime)
 
@@ -56,7 +56,7 @@ def test_any_yaml(documents: list[object], runtime: Runtime | None, flow: bool):
 
 @settings(max_examples=300)
 @given(st.sampled_from(FILES), st.data(), runtimes)
-def test_any_damage(file: Path, data: st.DataObject, runtime: Runtime | None):
+def test_any_damage(file: Path, data: st.DataObject, runtime: Runtime | None) -> None:
     """A file of the corpus that is cut, or has anything put in, raises nothing but ModuleError."""
     text = file.read_bytes()
     start = data.draw(st.integers(0, len(text)))
@@ -195,24 +195,24 @@ def codes(result: Module | ModuleError) -> list[str]:
     return [finding.code for finding in result.findings]
 
 
-def test_good():
+def test_good() -> None:
     """There is nothing to say of the file that the mutations start from."""
     assert codes(read(GOOD, None)) == []
 
 
 @pytest.mark.parametrize("path", DROPPED, ids=lambda path: ".".join(map(str, path)))
-def test_drop(path: tuple[Step, ...]):
+def test_drop(path: tuple[Step, ...]) -> None:
     """Where one value is missing, exactly that is said."""
     assert codes(read(changed(path, None, drop=True), None)) == DROPPED[path]
 
 
 @pytest.mark.parametrize(("path", "value", "expected"), SET, ids=str)
-def test_set(path: tuple[Step, ...], value: object, expected: list[str]):
+def test_set(path: tuple[Step, ...], value: object, expected: list[str]) -> None:
     """Where one value is wrong, exactly that is said."""
     assert codes(read(changed(path, value, drop=False), None)) == expected
 
 
-def test_all_at_once():
+def test_all_at_once() -> None:
     """Faults in different places are reported together, in the order of the file."""
     text = GOOD.replace("functions: shop/*", "functions: shop").replace("id: shop/receipts", "id: receipts")
     result = read(text.replace("consumerGroupId: carts", "consumerGroupId: [carts]"), None)
@@ -222,7 +222,7 @@ def test_all_at_once():
     assert result.errors == result.findings
 
 
-def test_is_a_value_error():
+def test_is_a_value_error() -> None:
     """A ModuleError may be caught as the ValueError that it is."""
     finding = Finding(code="SF001", file="m.yaml", line=0, column=0, path="", problem="lost")
 

@@ -81,19 +81,19 @@ FILES = [file for file in sorted(CORPUS.rglob("*.yaml")) if _yaml.parse(file.rea
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CORPUS).with_suffix("")))
-def test_agree(file: Path):
+def test_agree(file: Path) -> None:
     """The schema takes exactly the files that the reader takes, but for what a schema cannot say."""
     data = file.read_bytes()
 
     assert is_valid(data) == (not faults(data))
 
 
-def test_is_a_schema():
+def test_is_a_schema() -> None:
     """It is a JSON Schema itself, and holds no more than JSON can."""
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
-def test_each_fault_alone():
+def test_each_fault_alone() -> None:
     """Each item of a file of faults is judged by itself: a schema sees every one that is of one key."""
     seen = 0
     for file in FILES:

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 -- the signature of a bound function is given
 from __future__ import annotations
 
 import sys
@@ -74,12 +73,12 @@ spec:
 """
 
 
-def test_components():
+def test_components() -> None:
     """A file of components grows at its end, and is else left as it is, letter by letter."""
     assert updated(COMPONENTS) == COMPONENTS + ADDED
 
 
-def test_trailing_separator():
+def test_trailing_separator() -> None:
     """An empty document at the end is used."""
     assert updated(f"{COMPONENTS}\n---\n") == COMPONENTS + ADDED
 
@@ -160,12 +159,12 @@ module:
 """
 
 
-def test_format_2():
+def test_format_2() -> None:
     """A file with a version keeps its comments, its quotes and its order; states and expirations are mended."""
     assert updated(FORMAT_2) == CHANGED_2
 
 
-def test_format_1():
+def test_format_1() -> None:
     """In format 1.0 the missing names are put in."""
     text = """\
 version: "1.0"
@@ -185,7 +184,7 @@ module:
     assert "    - function:\n        meta:\n          kind: http\n          type: depot/shipping\n" in changed
 
 
-def test_nothing_to_do():
+def test_nothing_to_do() -> None:
     """A file in which nothing is missing is left as it is."""
     functions = StatefulFunctions()
 
@@ -198,7 +197,7 @@ def test_nothing_to_do():
     assert update(catalog, text, read_text(text), endpoint=URL, kafka="") == text
 
 
-def test_without_ruamel(monkeypatch: pytest.MonkeyPatch):
+def test_without_ruamel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where ruamel.yaml is missing, the error says how to get it."""
     monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
 

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 -- the signature of a bound function is given
 from __future__ import annotations
 
 from datetime import timedelta
@@ -187,29 +186,29 @@ spec:
 """
 
 
-def test_components():
+def test_components() -> None:
     """For 3.3 it writes components: an entry a namespace, an ingress with a topic a type, and the egresses."""
     assert generate(app(), runtime="3.3", endpoint=URL, kafka="kafka:9092") == COMPONENTS
 
 
-def test_format_2():
+def test_format_2() -> None:
     """For 2.2 it writes format 2.0, with the states."""
     assert generate(app(), runtime="2.2", endpoint=URL) == FORMAT_2
 
 
-def test_embedded():
+def test_embedded() -> None:
     """For the embedded runtime it writes its own kinds, and no entry for the app's functions."""
     assert generate(app(), runtime="embedded", endpoint=URL) == EMBEDDED
 
 
-def test_unix_socket():
+def test_unix_socket() -> None:
     """A unix socket needs the okhttp transport."""
     text = generate(app(), runtime="3.3", endpoint="http+unix:///run/shop.sock")
 
     assert check(app(), read_text(text), endpoint="http+unix:///run/shop.sock").findings == ()
 
 
-def test_slashes():
+def test_slashes() -> None:
     """A name that the format cannot have is refused."""
     functions = StatefulFunctions()
 
@@ -226,7 +225,7 @@ def test_slashes():
     assert check(functions, read_text(generate(functions, runtime="2.2", endpoint=URL))).findings == ()
 
 
-def test_emit():
+def test_emit() -> None:
     """Text is quoted only where something else would be read."""
     text = emit({"a": ["x", "yes", "1.0", "", "a: b", "- x", "ä", "kafka:9092", "a:", "{b}"], "n": 5, "t": True})
 
@@ -284,7 +283,7 @@ def catalogs(draw: st.DrawFn) -> Catalog:
 
 
 @given(catalogs(), st.sampled_from(["2.2", "3.0", "3.1", "3.2", "3.3", "kzm", "embedded"]))
-def test_round_trip(catalog: Catalog, runtime: Runtime):
+def test_round_trip(catalog: Catalog, runtime: Runtime) -> None:
     """What is generated for an app is read without a word, and the check finds nothing."""
     text = generate(catalog, runtime=runtime, endpoint=URL)
     if not catalog.functions and "kind" not in text:

@@ -15,32 +15,32 @@ def said(text: str | bytes) -> str:
     return str(caught.value)
 
 
-def test_too_large():
+def test_too_large() -> None:
     """A file of more than 10 MiB is not looked at."""
     assert said(b"#" * (_yaml.MAX_BYTES + 1)) == "module.yaml: error SF002: the file holds more than 10,485,760 bytes"
 
 
-def test_too_many_values(monkeypatch: pytest.MonkeyPatch):
+def test_too_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading ends at the millionth value."""
     monkeypatch.setattr(_yaml, "MAX_NODES", 5)
 
     assert said("[1,2,3,4,5]") == "module.yaml:1:10: error SF006: [0][4]: more than 5 values"
 
 
-def test_too_many_faults():
+def test_too_many_faults() -> None:
     """Reading ends at the thousandth fault of the YAML itself."""
     text = said("[" + "*a," * 2000 + "]")
 
     assert text.count("SF007") == 1000
 
 
-def test_lone_surrogate():
+def test_lone_surrogate() -> None:
     """A str that is no text is refused as bytes that are none are."""
     assert said("a: \ud800") == "module.yaml:1:4: error SF003: the byte 0xED is not UTF-8"
 
 
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, _yaml._LOADER], ids=["python", "libyaml"])
-def test_both_parsers(loader: object, monkeypatch: pytest.MonkeyPatch):
+def test_both_parsers(loader: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyYAML's own parser is used where libyaml is missing, and sees the same."""
     monkeypatch.setattr(_yaml, "_LOADER", loader)
     text = (
@@ -64,7 +64,7 @@ module.yaml:8:1: error SF007: [0].*a: the alias *a stands for nothing: the runti
 module.yaml:8:1: warning SF103: [0].*a: a component has no key '*a': it is ignored"""
 
 
-def test_bombs_are_quick():
+def test_bombs_are_quick() -> None:
     """Ten megabytes of brackets, of aliases or of keys take no more than seconds, and end in an error."""
     bombs = ["[" * 10_000_000, "*a, " * 2_500_000, "a: &a [" + "*a," * 3_000_000, "? " * 5_000_000, "- " * 5_000_000]
     start = time.perf_counter()

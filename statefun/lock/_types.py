@@ -1,6 +1,6 @@
 """Two shapes of one type: what of the old bytes the new code still reads.
 
-Here: the rules of protobuf and of this SDK's JSON. Functions and states are compared in `lock`.
+Here: the rules of protobuf and of this SDK's JSON. Functions and states are compared in `_lock`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from statefun._shapes import Plain
+from statefun.lock._shapes import Plain
 
 __all__ = ["compare_types"]
 

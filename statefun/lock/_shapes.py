@@ -1,6 +1,6 @@
 """What the bytes of a type depend on, as plain data: fields and numbers of a message, keys and types of a JSON class.
 
-Here: from a `Type` to its shape, for the lock file. What a change of a shape means is in `lock`.
+Here: from a `Type` to its shape, for the lock file. What a change of a shape means is in `_types`.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ module.yaml:15:16: error SF312: [1].spec.topics[0].targets: the target 'shop/crt
 """
 
 
-def test_check(capsys: pytest.CaptureFixture[str], folder: Path):
+def test_check(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """A module that fits is said to; one that does not is refused."""
     assert run(capsys, "check", "shop_app:functions") == (0, "", "module.yaml: nothing wrong\n")
 
@@ -85,7 +85,7 @@ def test_check(capsys: pytest.CaptureFixture[str], folder: Path):
     assert run(capsys, "check", "shop_app:functions", "module.yaml") == (1, WRONG, "module.yaml: 1 error\n")
 
 
-def test_check_the_file_alone(capsys: pytest.CaptureFixture[str], folder: Path):
+def test_check_the_file_alone(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """Without an app the file is read, by the rules of a runtime."""
     change(folder / "module.yaml", "[shop/cart]", "[shop/crt]")
     assert run(capsys, "check") == (0, "", "module.yaml: nothing wrong\n")
@@ -97,7 +97,7 @@ def test_check_the_file_alone(capsys: pytest.CaptureFixture[str], folder: Path):
     )
 
 
-def test_check_warnings(capsys: pytest.CaptureFixture[str], folder: Path):
+def test_check_warnings(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """Warnings are printed, and fail with --strict; notes are printed unless they are not wanted."""
     change(folder / "module.yaml", "  functions: shop/*\n", "  functions: shop/*\n  owner: carts\n")
     other = "---\nkind: io.statefun.endpoints.v2/http\nspec: {functions: other/x, urlPathTemplate: 'http://x/'}\n"
@@ -112,7 +112,7 @@ def test_check_warnings(capsys: pytest.CaptureFixture[str], folder: Path):
     )
 
 
-def test_check_formats(capsys: pytest.CaptureFixture[str], folder: Path):
+def test_check_formats(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """Findings are printed for programs and for GitHub."""
     change(folder / "module.yaml", "[shop/cart]", "[shop/crt]")
 
@@ -143,7 +143,7 @@ def test_check_formats(capsys: pytest.CaptureFixture[str], folder: Path):
     )
 
 
-def test_explain(capsys: pytest.CaptureFixture[str]):
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     """A code is explained."""
     assert run(capsys, "check", "--explain", "SF304") == (
         0,
@@ -157,7 +157,7 @@ def test_explain(capsys: pytest.CaptureFixture[str]):
     )
 
 
-def test_module(capsys: pytest.CaptureFixture[str], folder: Path):
+def test_module(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """A module is printed, or written where nothing is yet; then it passes the check."""
     endpoint = ("--endpoint", "http://shop:8000/")
     status, out, _ = run(capsys, "module", "shop_app:functions", *endpoint, "--kafka", "kafka:9092")
@@ -184,7 +184,7 @@ def test_module(capsys: pytest.CaptureFixture[str], folder: Path):
     )
 
 
-def test_update(capsys: pytest.CaptureFixture[str], folder: Path):
+def test_update(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """A file is brought up to the app."""
     words = ("module", "shop_app:functions", "--endpoint", "http://shop:8000/", "--update", "module.yaml")
     assert run(capsys, *words) == (0, "module.yaml: nothing to change\n", "")
@@ -194,14 +194,14 @@ def test_update(capsys: pytest.CaptureFixture[str], folder: Path):
     assert run(capsys, "check", "shop_app:functions")[0] == 0
 
 
-def test_schema(capsys: pytest.CaptureFixture[str]):
+def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """The schema is printed."""
     status, out, _ = run(capsys, "module", "schema")
 
     assert (status, json.loads(out)["title"]) == (0, "module.yaml of Stateful Functions")
 
 
-def test_lock(capsys: pytest.CaptureFixture[str], folder: Path):
+def test_lock(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """A lock is written once, and then changed only where nothing is lost, or with a reason."""
     assert run(capsys, "lock", "shop_app:functions", "--check") == (
         1, "", "statefun lock: there is no statefun.lock\n  help: statefun lock shop_app:functions\n",
@@ -252,7 +252,7 @@ def test_lock(capsys: pytest.CaptureFixture[str], folder: Path):
         ("json:x", "'json:x' is no StatefulFunctions\n  help: what could be meant: none is in it"),
     ],
 )
-def test_no_app(app: str, message: str, capsys: pytest.CaptureFixture[str], folder: Path):
+def test_no_app(app: str, message: str, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """An app that is not there is refused, with what could be meant."""
     status, out, err = run(capsys, "lock", app)
 
@@ -261,7 +261,7 @@ def test_no_app(app: str, message: str, capsys: pytest.CaptureFixture[str], fold
     assert (status, out, err) == (1, "", f"statefun lock: {message}\n")
 
 
-def test_broken_app(capsys: pytest.CaptureFixture[str], folder: Path):
+def test_broken_app(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """What goes wrong in the app itself is not hidden."""
     (folder / "shop_app.py").write_text("import nowhere\n")
 
@@ -269,7 +269,7 @@ def test_broken_app(capsys: pytest.CaptureFixture[str], folder: Path):
         run(capsys, "lock", "shop_app:functions")
 
 
-def test_nothing_asked(capsys: pytest.CaptureFixture[str]):
+def test_nothing_asked(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a command the help is printed, and the command line was wrong."""
     status, out, err = run(capsys)
 
@@ -280,7 +280,7 @@ def test_nothing_asked(capsys: pytest.CaptureFixture[str]):
     assert caught.value.code == 2
 
 
-def test_interrupted(monkeypatch: pytest.MonkeyPatch):
+def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a command without a traceback."""
 
     def interrupt(_args: object) -> int:
@@ -292,7 +292,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("name", ["check", "lock", "module"])
-def test_help(name: str, capsys: pytest.CaptureFixture[str]):
+def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every command says what it takes."""
     with pytest.raises(SystemExit) as caught:
         main([name, "--help"])
@@ -300,7 +300,7 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]):
     assert (caught.value.code, capsys.readouterr().out[:16]) == (0, f"usage: statefun {name}"[:16])
 
 
-def test_version_is_quick():
+def test_version_is_quick() -> None:
     """The version is printed without importing yaml, nor any command."""
     code = "import sys, statefun.cli as cli\ntry: cli.main(['--version'])\nexcept SystemExit: pass\nprint(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -311,7 +311,7 @@ def test_version_is_quick():
     assert subprocess.run([sys.executable, "-m", "statefun", "--version"], capture_output=True, check=True).stdout
 
 
-def test_pipe_closed():
+def test_pipe_closed() -> None:
     """A reader that has seen enough ends the command quietly."""
     command_line = f"{sys.executable} -m statefun module schema | head -1"
     done = subprocess.run(command_line, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 -- a pipe

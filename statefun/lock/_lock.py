@@ -1,4 +1,4 @@
-"""What must not change between two deployments, written down: `statefun.lock`.
+"""The lock of an app, and how two are compared.
 
 Here: `Lock`, made from an app's catalog, and `compare`, which tells what a change does to the state, the messages under
 way and the senders of a job that is restored. The file is read and written by the caller.
@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from statefun._findings import Finding
-from statefun._lock_types import compare_types
-from statefun._shapes import Plain, shape_of
 from statefun.catalog import Catalog, CatalogFunction, CatalogState, CatalogType
 from statefun.errors import ConfigError
+from statefun.lock._shapes import Plain, shape_of
+from statefun.lock._types import compare_types
 
 __all__ = ["Lock", "LockError", "compare", "decide"]
 

@@ -8,10 +8,10 @@ import pytest
 from statefun.module import ModuleError, _model, read, read_text
 from statefun.module._model import Pattern
 
-CORPUS = Path(__file__).parent / "corpus"
+CORPUS = Path(__file__).parent / "module" / "corpus"
 
 
-def test_components():
+def test_components() -> None:
     """A file of components becomes endpoints, ingresses and egresses, with every default filled in."""
     module = read(CORPUS / "components" / "good-carts.yaml")
 
@@ -54,7 +54,7 @@ def test_components():
     assert "secret_access_key" not in repr(clicks)
 
 
-def test_format_2():
+def test_format_2() -> None:
     """A file of format 2.0 becomes the same model, with states."""
     module = read(CORPUS / "format-2.0" / "good-carts.yaml")
 
@@ -75,7 +75,7 @@ def test_format_2():
     assert (kinesis.id, kinesis.region) == ("shop.io/clicks", _model.Region(type="specific", id="eu-west-1"))
 
 
-def test_router():
+def test_router() -> None:
     """A 2.x ingress whose records are parsed, and its router."""
     module = read(CORPUS / "format-2.0" / "good-router.yaml")
 
@@ -85,7 +85,7 @@ def test_router():
     assert (router.ingress, router.target) == ("shop/raw", "shop/cart/{{$.id}}")
 
 
-def test_playground():
+def test_playground() -> None:
     """The playground's kinds have fixed names, and are read by the embedded runtime's rules."""
     module = read(CORPUS / "components" / "playground.yaml")
 
@@ -96,7 +96,7 @@ def test_playground():
     assert (egress.id, egress.port, egress.topics) == ("io.statefun.playground/egress", 8091, ("greetings",))
 
 
-def test_embedded():
+def test_embedded() -> None:
     """The embedded runtime's own kinds."""
     module = read(CORPUS / "embedded" / "good.yaml")
 
@@ -118,7 +118,7 @@ def test_embedded():
     assert kept.retention == timedelta(days=7)
 
 
-def test_kzm():
+def test_kzm() -> None:
     """The continuation for Flink 2 knows record headers and invalid records, for an ingress and for a topic."""
     module = read(CORPUS / "components" / "kzm-keys.yaml", runtime="kzm")
 
@@ -133,7 +133,7 @@ def test_kzm():
     ("runtime", "transport"),
     [("3.1", _model.OkHttpTransport()), ("3.2", _model.AsyncTransport()), ("3.3", _model.AsyncTransport())],
 )
-def test_default_transport(runtime: str, transport: object):
+def test_default_transport(runtime: str, transport: object) -> None:
     """The HTTP client that an endpoint of kind v2 uses changed in 3.2."""
     text = "kind: io.statefun.endpoints.v2/http\nspec: {functions: shop/*, urlPathTemplate: 'http://shop/'}\n"
     module = read_text(text, runtime=runtime)  # type: ignore[arg-type]
@@ -141,7 +141,7 @@ def test_default_transport(runtime: str, transport: object):
     assert module.endpoints[0].transport == transport
 
 
-def test_endpoint_of():
+def test_endpoint_of() -> None:
     """An entry for a function wins over one for its namespace, wherever it stands."""
     endpoint = "kind: io.statefun.endpoints.v1/http\nspec: {{functions: {0}, urlPathTemplate: 'http://{1}/'}}\n"
     module = read_text(f"{endpoint.format('shop/*', 'all')}---\n{endpoint.format('shop/cart', 'one')}")
@@ -151,7 +151,7 @@ def test_endpoint_of():
     assert [str(endpoint.pattern) for endpoint in module.endpoints] == ["shop/*", "shop/cart"]
 
 
-def test_lost():
+def test_lost() -> None:
     """A file that is not there is an error like any other."""
     with pytest.raises(ModuleError) as caught:
         read("nowhere/module.yaml")
@@ -159,7 +159,7 @@ def test_lost():
     assert str(caught.value) == ("nowhere/module.yaml: error SF001: the file cannot be read: No such file or directory")
 
 
-def test_unknown_runtime():
+def test_unknown_runtime() -> None:
     """A name that is no runtime is refused before anything is read."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 -- the whole text is compared
         read_text("", runtime="4.0")  # type: ignore[arg-type]
@@ -167,7 +167,7 @@ def test_unknown_runtime():
     assert str(caught.value) == "'4.0' is no runtime: it is one of 2.0, 2.1, 2.2, 3.0, 3.1, 3.2, 3.3, kzm, embedded"
 
 
-def test_silenced():
+def test_silenced() -> None:
     """A code is silenced by a comment with a reason, which the module keeps."""
     module = read(CORPUS / "components" / "silenced.yaml")
 
@@ -175,7 +175,7 @@ def test_silenced():
     assert module.silenced == {"SF103": "our deploy tool reads these keys"}
 
 
-def test_source():
+def test_source() -> None:
     """A part of the model knows where it and each of its keys stand."""
     module = read(CORPUS / "components" / "good-small.yaml")
 
