@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from statefun.functions import StatefulFunctions
+    from statefun.module import Module
 
 __all__ = ["AsyncRequestReplyHandler", "RequestReplyHandler"]
 
@@ -28,13 +29,19 @@ THREADS = 32
 class _Handler:
     """What both handlers do: open a request, find its function, encode the outcome."""
 
-    def __init__(self, functions: StatefulFunctions, *, wire: Version | None = None) -> None:
+    def __init__(
+        self, functions: StatefulFunctions, *, wire: Version | None = None, module: Module | None = None
+    ) -> None:
         if wire not in (None, "v2", "v3"):
             msg = f"wire is 'v2', 'v3' or None (told from each request), not {wire!r}"
             raise ConfigError(msg)
         from statefun import _installation  # noqa: PLC0415 -- reads the installation, which an import must not
 
         _installation.check()
+        if module is not None:
+            from statefun.module import require  # noqa: PLC0415 -- whoever has a module has imported it
+
+            require(functions, module)
         self._functions = functions
         self._fixed = wire is not None
         self._guess: AnyWire = wire_of(wire or "v3")
@@ -62,12 +69,16 @@ class RequestReplyHandler(_Handler):
     """Answer requests in the calling thread: handler(request_bytes) -> reply_bytes.
 
     Every function must be a plain one. `wire` fixes the version of the protocol; by default it is told from each
-    request. Raises BindError for an async function, ConfigError for a broken installation; at a call, PeerError for a
-    request that cannot be served, and what the function raises, unchanged.
+    request. `module` is the module.yaml that deploys the app, as `statefun.module.read` gives it: the app is checked
+    against it. Raises BindError for an async function, ConfigError for a broken installation, ModuleError for an app
+    that does not fit its module; at a call, PeerError for a request that cannot be served, and what the function
+    raises, unchanged.
     """
 
-    def __init__(self, functions: StatefulFunctions, *, wire: Version | None = None) -> None:
-        super().__init__(functions, wire=wire)
+    def __init__(
+        self, functions: StatefulFunctions, *, wire: Version | None = None, module: Module | None = None
+    ) -> None:
+        super().__init__(functions, wire=wire, module=module)
         self._refuse_async()
 
     def _refuse_async(self) -> None:
@@ -100,8 +111,15 @@ class AsyncRequestReplyHandler(_Handler):
     where they do not block. Requests of different addresses run at the same time.
     """
 
-    def __init__(self, functions: StatefulFunctions, *, threads: int = THREADS, wire: Version | None = None) -> None:
-        super().__init__(functions, wire=wire)
+    def __init__(
+        self,
+        functions: StatefulFunctions,
+        *,
+        threads: int = THREADS,
+        wire: Version | None = None,
+        module: Module | None = None,
+    ) -> None:
+        super().__init__(functions, wire=wire, module=module)
         if threads.__class__ is not int or threads < 0:
             msg = f"threads is a number of threads, or 0, not {threads!r}"
             raise ConfigError(msg)
