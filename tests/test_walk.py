@@ -66,7 +66,7 @@ class Holder:
 def test_functions() -> None:
     """The globals and defaults of a function and of those that it calls are found, and nothing else."""
     assert found(helper) == ["default", "global"]
-    assert found(lambda: helper()) == ["default", "global"]
+    assert found(lambda: [helper()]) == ["default", "global"]
     assert found(keyword) == ["default"]
     assert found(json.dumps) == []
 

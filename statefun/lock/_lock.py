@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from statefun._findings import Finding
 from statefun.catalog import Catalog, CatalogFunction, CatalogState, CatalogType
 from statefun.errors import ConfigError
+from statefun.findings import Finding
 from statefun.lock._shapes import Plain, shape_of
 from statefun.lock._types import compare_types
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from statefun._findings import Finding, ModuleError, closest
 from statefun.catalog import Catalog, CatalogEgress
+from statefun.findings import Finding, ModuleError, closest
 from statefun.functions import StatefulFunctions
 from statefun.module._check_states import check_states
 from statefun.module._check_values import check_values

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from statefun._findings import Finding, closest
 from statefun.catalog import Catalog, CatalogFunction
+from statefun.findings import Finding, closest
 from statefun.module._model import Endpoint, Module
 from statefun.module._reading import Source
 

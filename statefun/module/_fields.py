@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from statefun._findings import Path
+from statefun.findings import Path
 from statefun.module._grammar import Schema, Shape, number_of, pointer, quote, text_of, wrong_type
 from statefun.module._nodes import Entry, Mapping, Node, Scalar, Sequence, describe
 from statefun.module._reading import Reading, Source

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
-from statefun._findings import Path
+from statefun.findings import Path
 from statefun.module._durations import EXAMPLE, parse_duration
 from statefun.module._nodes import Kind, Node, Scalar, Sequence, describe, whole_number
 from statefun.module._reading import Reading

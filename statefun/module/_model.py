@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from statefun._findings import Finding
+from statefun.findings import Finding
 from statefun.module._reading import Source
 from statefun.module._runtimes import Format, Runtime
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path as FilePath
 
 from statefun._codes import CODES
-from statefun._findings import Finding, ModuleError, Path
+from statefun.findings import Finding, ModuleError, Path
 from statefun.module import _yaml
 from statefun.module._components import KINDS, Part, read_component
 from statefun.module._grammar import quote

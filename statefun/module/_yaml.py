@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from statefun._findings import Path
+from statefun.findings import Path
 from statefun.module._nodes import Entry, Kind, Mapping, Node, Scalar, Sequence, resolve
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Fault", "parse"]

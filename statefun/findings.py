@@ -14,7 +14,7 @@ from typing import Literal
 from statefun._codes import CODES
 from statefun.errors import ConfigError
 
-__all__ = ["Finding", "ModuleError", "Path", "Severity", "closest", "show_path"]
+__all__ = ["Finding", "ModuleError", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
 Path = tuple[str | int, ...]
