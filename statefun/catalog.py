@@ -115,7 +115,9 @@ class Catalog:
         for function in functions:
             objects = list(walk.reachable(function.fn))
             found.look(objects, function.typename)
+            found.look(_held_by(function), function.typename)
             made.append(_function(function, tuple(calls.by_name(objects))))
+        found.look(_held_by(functions), None)
         found.look(_flat(functions.used), None)
         return cls(
             functions=tuple(made),
@@ -148,6 +150,14 @@ class _Uses:
                 continue
             if user is not None and user not in users:
                 users.append(user)
+
+
+def _held_by(owner: object) -> Iterator[Any]:
+    """Yield the egresses that a registry or a function was given, itself or in a policy: for dead letters, say."""
+    for value in vars(owner).values():
+        policy = type(value).__module__.partition(".")[0] == "statefun" and not _is_egress(value)
+        names = [*getattr(value, "__dict__", ()), *getattr(type(value), "__slots__", ())] if policy else []
+        yield from (one for one in (value, *(getattr(value, name, None) for name in names)) if _is_egress(one))
 
 
 def _flat(used: Iterable[Any]) -> Iterator[object]:

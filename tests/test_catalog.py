@@ -210,3 +210,30 @@ def test_uses() -> None:
 def test_frozen(cls: type) -> None:
     """A catalog is a value."""
     assert cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+class Policy:
+    """What happens to a message that fails."""
+
+    def __init__(self, egress: object) -> None:
+        self.egress = egress
+
+
+Policy.__module__ = "statefun.failures"
+
+
+def test_policies() -> None:
+    """An egress that a registry or a bound function was given is found, also inside a policy of the SDK."""
+    functions = StatefulFunctions()
+
+    @functions.bind("shop/cart")
+    def cart(context: Context, message: int) -> None: ...
+
+    vars(functions)["dead_letter"] = RECEIPTS
+    vars(cart)["on_failure"] = Policy(CLICKS)
+    found = Catalog.of(functions)
+
+    assert [(egress.typename, egress.users) for egress in found.egresses] == [
+        ("shop/clicks", ("shop/cart",)),
+        ("shop/receipts", ()),
+    ]
