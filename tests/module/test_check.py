@@ -271,6 +271,27 @@ module.yaml: error SF325: the app sends to 'other/thing', which is served by no 
   says: the first message to it fails the job"""
 
 
+def test_silenced_for_nothing() -> None:
+    """A code that nothing has any more need not be silenced."""
+    report_ = report(f"# statefun: silence SF324 receipts may be lost\n# statefun: silence SF103 ours\n{GOOD}".replace(
+        "  functions", "  owner: carts\n  functions"
+    ))  # fmt: skip
+
+    assert str(report_) == "module.yaml: note SF331: SF324 is silenced, and nothing has it any more"
+    assert [finding.code for finding in report_.silenced] == ["SF103"]
+
+
+def test_many_names() -> None:
+    """Among many names the one that was meant is looked for where a part is the same, and quickly."""
+    entry = "kind: io.statefun.endpoints.v2/http\nspec: {{functions: n{0}/cart, urlPathTemplate: 'http://x/'}}\n---\n"
+    text = "".join(entry.format(number) for number in range(500)) + GOOD.replace(
+        "targets: [shop/cart]", "targets: [shop/crt]"
+    ).replace("functions: shop/*", "functions: shop/cart")
+    target, *_ = report(text).findings
+
+    assert (target.problem, target.did_you_mean) == ("the target 'shop/crt' is served by no entry", "'shop/cart'")
+
+
 def test_catalog() -> None:
     """A catalog may stand in the place of the app."""
     assert check(Catalog.of(app()), read_text(GOOD)) == check(app(), read_text(GOOD))
