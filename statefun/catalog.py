@@ -155,8 +155,9 @@ class _Uses:
 def _held_by(owner: object) -> Iterator[Any]:
     """Yield the egresses that a registry or a function was given, itself or in a policy: for dead letters, say."""
     for value in vars(owner).values():
-        policy = type(value).__module__.partition(".")[0] == "statefun" and not _is_egress(value)
-        names = [*getattr(value, "__dict__", ()), *getattr(type(value), "__slots__", ())] if policy else []
+        cls: type[object] = value.__class__
+        policy = cls.__module__.partition(".")[0] == "statefun" and not _is_egress(value)
+        names = [*getattr(value, "__dict__", ()), *getattr(cls, "__slots__", ())] if policy else []
         yield from (one for one in (value, *(getattr(value, name, None) for name in names)) if _is_egress(one))
 
 

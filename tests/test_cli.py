@@ -48,7 +48,7 @@ spec:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with an app and a module that fits it, in which the commands are run."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))  # undone, and with it what `load` puts there
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "shop_app", raising=False)
     (tmp_path / "shop_app.py").write_text(APP)
     (tmp_path / "module.yaml").write_text(MODULE)

@@ -127,9 +127,9 @@ def check_console(block: Block) -> None:
             done = subprocess.run((*quiet, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
             assert (done.stdout, done.stderr) == (output, ""), command
         elif program == "statefun":
-            quiet = (sys.executable, "-W", "ignore::RuntimeWarning", "-m", "statefun")
+            module = (sys.executable, "-W", "ignore::RuntimeWarning", "-m", "statefun")
             folder = ROOT / "examples" / "greeter"
-            done = subprocess.run((*quiet, *arguments), cwd=folder, capture_output=True, text=True, check=False)
+            done = subprocess.run((*module, *arguments), cwd=folder, capture_output=True, text=True, check=False)
             assert done.stdout + done.stderr == output, command
         elif program == "make":
             assert set(arguments) <= set(targets), command

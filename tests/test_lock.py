@@ -28,7 +28,7 @@ def message(fields: str, enum_values: str = "NEW = 0; PAID = 1;", name: str = "O
     for value, number in values:
         status.value.add(name=value.strip(), number=int(number))
     proto.message_type.add(name="Item").field.add(name="sku", number=1, type="TYPE_STRING", label="LABEL_OPTIONAL")
-    pool.Add(proto)  # type: ignore[attr-defined]
+    pool.Add(proto)
     return types.protobuf(message_factory.GetMessageClass(pool.FindMessageTypeByName(f"shop.{name}")))
 
 
@@ -353,19 +353,21 @@ def test_inside() -> None:
     )
 
 
+def opaque(cls: Any) -> Type[Any]:
+    """Return a type with a codec of its own."""
+    return Type("shop/Order", cls, encode=bytes, decode=bytes)
+
+
 def test_other_kinds() -> None:
     """A type that becomes one of another kind is refused, one with another codec of its own is looked at."""
-    own = Type("shop/Order", Item, encode=bytes, decode=bytes)
-    other = Type("shop/Order", timedelta, encode=bytes, decode=bytes)
+    own, other = opaque(Item), opaque(timedelta)
 
     assert stored(dataclass_of(*SMALL), own) == (
         "SF215 shop/Order: the type was json before, and is opaque now: the old bytes cannot be read"
     )
     assert stored(own, other) == ("SF218 shop/Order: the type was Item, and is timedelta now: its bytes are not known")
     renamed = dataclasses.make_dataclass("Basket", SMALL)
-    assert stored(dataclass_of(*SMALL), Type("shop/Order", renamed, encode=bytes, decode=bytes)) == (
-        "SF213 shop/Order: the type was Order, and is Basket now"
-    )
+    assert stored(dataclass_of(*SMALL), opaque(renamed)) == ("SF213 shop/Order: the type was Order, and is Basket now")
 
 
 def test_decide() -> None:

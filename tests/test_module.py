@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -210,7 +211,7 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "examples").rglob("module*.yam
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_examples(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The module of each example fits its code."""
-    monkeypatch.syspath_prepend(str(file.parent))
+    monkeypatch.setattr(sys, "path", [str(file.parent), *sys.path])
     app = importlib.import_module(file.parent.name)
 
     assert str(check(app.functions, read(file))) == ""
@@ -232,4 +233,4 @@ def test_at_start_up() -> None:
         " 'shop/cart': test_at_start_up.<locals>.cart (test_module.py:1)\n  expected: one of statefun.python/bytes"
     )
     fits = "kind: io.statefun.endpoints.v2/http\nspec: {functions: shop/*, urlPathTemplate: 'http://shop/'}\n"
-    assert AsyncRequestReplyHandler(functions, module=read_text(fits))
+    AsyncRequestReplyHandler(functions, module=read_text(fits))

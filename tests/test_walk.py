@@ -17,11 +17,10 @@ class Mark:
 
 
 GLOBAL, DEFAULT, INNER, UNUSED = Mark("global"), Mark("default"), Mark("inner"), Mark("unused")
-MODULE = types.ModuleType("marks")
-MODULE.INNER = types.ModuleType("marks.inner")  # type: ignore[attr-defined]
-MODULE.INNER.MARK = INNER  # type: ignore[attr-defined]
-MODULE.ELSEWHERE = types.ModuleType("elsewhere")  # type: ignore[attr-defined]
-MODULE.ELSEWHERE.MARK = UNUSED  # type: ignore[attr-defined]
+MODULE, PART, ELSEWHERE = types.ModuleType("marks"), types.ModuleType("marks.inner"), types.ModuleType("elsewhere")
+vars(MODULE).update(deep=PART, outer=ELSEWHERE)
+vars(PART)["MARK"] = INNER
+vars(ELSEWHERE)["MARK"] = UNUSED
 HELD = {"list": [(GLOBAL,)], "set": frozenset([DEFAULT])}
 
 
@@ -88,8 +87,8 @@ def test_containers() -> None:
 
 def test_modules() -> None:
     """A module is looked into as far as the code spells it, and no further than its own parts."""
-    assert found(lambda: MODULE.INNER.MARK) == ["inner"]
-    assert found(lambda: MODULE.ELSEWHERE.MARK) == []
+    assert found(lambda: MODULE.deep.MARK) == ["inner"]
+    assert found(lambda: MODULE.outer.MARK) == []
     assert found(lambda: MODULE) == []
 
 
@@ -129,4 +128,5 @@ def test_once() -> None:
 
 def test_codes() -> None:
     """The code of a function comes with that of the functions inside it."""
+    assert isinstance(test_closures, types.FunctionType)
     assert [code.co_name for code in codes_of(test_closures)] == ["test_closures", "outer", "<lambda>"]

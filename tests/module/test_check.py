@@ -243,7 +243,7 @@ def test_by_name() -> None:
     @functions.bind("shop/clerk")
     def clerk(context: Context, message: AnyPb) -> None:
         context.send("shop/audit", "x", message)
-        context.pack_and_send_after("shop/later", "x", timedelta(seconds=1), 5)
+        context.pack_and_send_after(timedelta(seconds=1), "shop/later", "x", 5)
 
     (note,) = report(GOOD, functions=functions).notes
     assert str(note) == (
