@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from statefun.findings import Path
 from statefun.module._durations import EXAMPLE, parse_duration
-from statefun.module._nodes import Kind, Node, Scalar, Sequence, describe, whole_number
+from statefun.module._nodes import MOST_DIGITS, Kind, Node, Scalar, Sequence, describe, shorten, whole_number
 from statefun.module._reading import Reading
 from statefun.module._runtimes import Runtime
 
@@ -106,7 +106,7 @@ class Whole:
         low = -self.most - 1 if self.least is None else self.least
         if not low <= number <= self.most:
             says = self.says if number < low else ""
-            problem = f"{number} is not between {low} and {self.most}"
+            problem = f"{shorten(str(number))} is not between {low} and {self.most}"
             reading.report("SF107", node, path, problem, expected=self.what, says=says)
             return None
         return number
@@ -287,7 +287,7 @@ def _as_read_by(runtime: Runtime, node: Node, number: int | None) -> int | None:
     digits = node.text.replace("_", "").lstrip("+-")
     if digits[:2] in ("0x", "0b"):
         return None
-    return int(node.text.replace("_", "")) if node.kind is Kind.WHOLE else number
+    return int(node.text.replace("_", "")[:MOST_DIGITS]) if node.kind is Kind.WHOLE else number
 
 
 def quote(word: str) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from statefun.module import RUNTIMES, Finding, Module, ModuleError, Runtime, read_text
 
+Step = str | int
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(CORPUS.rglob("*.yaml"))
 KEYS = sorted({word.strip(" -:\"'") for file in FILES for word in file.read_text("latin-1").split()} - {""})
@@ -66,6 +67,43 @@ def test_any_damage(file: Path, data: st.DataObject, runtime: Runtime | None) ->
     read(text[:start] + put + text[end:], runtime)
 
 
+WHOLE_FILES = ["components/good-carts", "components/kzm-keys", "embedded/good", "components/playground"]
+WHOLE_FILES += ["format-1.0/good-states", "format-2.0/good-carts", "format-2.0/good-router", "format-3.0/good-carts"]
+LONG = "9" * 5000
+ODD = [
+    "0x10", "010", "0b11", "1_000", "1.5", ".5", "1e3", "1e999", "-.inf", ".nan", "-1", "1:30", LONG, f"0x{LONG}",
+    f"'{LONG}'", f"1.{LONG}", f"{LONG}d", "99999999999999d", "0s", "yes", "~", "''", "' '", "'*'", "/", "a/b/c/d",
+    "<<", "=", "${X}", "[]", "{}", "[[], {}]", "{type: [], name: {}}", "[{}]", "[~]", "!!binary aGk=", "!!float x",
+    "!!int x", "'{function.name'", "http+unix://", "'%zz'", "*alias", "&anchor x", "? complex", "specific-offsets",
+    "exactly-once", "date",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE_FILES)
+def test_odd_values(name: str) -> None:
+    """Each odd thing in the place of each value of a good file raises nothing but ModuleError, whatever the runtime."""
+    lines = (CORPUS / f"{name}.yaml").read_text().splitlines()
+    count = 0
+    for number, line in enumerate(lines):
+        before, colon, value = line.partition(": ")
+        if not colon:
+            before, _, value = line.partition("- ")
+            colon = "- " if value else ""
+        for odd in ODD if colon else ():
+            read("\n".join([*lines[:number], f"{before}{colon}{odd}", *lines[number + 1 :]]), RUNTIMES[count % 9])
+            count += 1
+    assert count > 200
+
+
+def test_odd_offsets() -> None:
+    """The number of an offset may be written in any way, and its partition must be one."""
+    position = "  startupPosition: {{type: specific-offsets, offsets: [{{{0}}}]}}\n"
+    text = (CORPUS / "components" / "good-small.yaml").read_text()
+    for odd in ODD:
+        for pair in (f"orders/0: {odd}", f"orders/{odd}: 1"):
+            read(text.replace("  consumerGroupId", f"{position.format(pair)}  consumerGroupId"), None)
+
+
 GOOD = """\
 kind: io.statefun.endpoints.v2/http
 spec:
@@ -104,7 +142,6 @@ spec:
   maxOutstandingRecords: 10
 """
 
-Step = str | int
 E, J, K, N = 0, 1, 2, 3  # the documents: endpoint, ingress, egresses
 DROPPED: dict[tuple[Step, ...], list[str]] = {
     (E, "kind"): ["SF101"],
