@@ -11,7 +11,10 @@ import pytest
 from statefun import AsyncRequestReplyHandler, Context, RequestReplyHandler, StatefulFunctions
 from statefun.module import FORMATS, RUNTIMES, ModuleError, _model, check, read, read_text
 from statefun.module._components import KINDS
+from statefun.module._fields import Record
 from statefun.module._model import Pattern
+from statefun.module._nodes import Mapping
+from statefun.module._reading import Reading
 from statefun.module._runtimes import reads
 
 CORPUS = Path(__file__).parent / "module" / "corpus"
@@ -179,6 +182,14 @@ def test_silenced() -> None:
 
     assert module.findings == ()
     assert module.silenced == {"SF103": "our deploy tool reads these keys"}
+
+
+def test_record() -> None:
+    """A value of another kind than the shape of its key makes is a mistake of this package, and not hidden."""
+    record = Record(Mapping(1, 1, {}), (), Reading("module.yaml", "3.3", "components"), {"n": 1})
+
+    with pytest.raises(TypeError, match="the shape of 'n' makes no str"):
+        record.get("n", str)
 
 
 def test_source() -> None:

@@ -98,6 +98,22 @@ def test_methods() -> None:
     assert found(lambda: Holder) == ["default", "global", "inner"]
 
 
+class Callable_:  # noqa: N801 -- Callable is a type hint
+    """An object that can be called."""
+
+    def __init__(self) -> None:
+        self.mark = GLOBAL
+
+    def __call__(self) -> object:
+        """Refer to a mark."""
+        return INNER
+
+
+def test_callable_objects() -> None:
+    """An object that can be called is looked at like that of a method."""
+    assert found(Callable_()) == ["global", "inner"]
+
+
 def test_wrappers() -> None:
     """Partials, wrapped functions and bound ones are taken apart."""
 

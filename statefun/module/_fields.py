@@ -276,5 +276,5 @@ class Pairs:
         """Return it as JSON Schema."""
         item: Schema = {"type": "object", "minProperties": 1}
         if self.whole and self.strict:
-            item["additionalProperties"] = {"type": "integer"}
+            item["additionalProperties"] = {"type": "integer", "minimum": 0}
         return {"type": "array", "items": item, "description": self.what}

@@ -202,6 +202,9 @@ CASES: dict[str, tuple[str, list[tuple[str, str]], Runtime | None, dict[str, Any
         [('"2.0"', '"1.0"'), ("- name: items", "- items"), (f"- {LAST}", "- last\n              - old")],
         None, {},
     ),
+    "a name that is missing": (
+        GOOD_2, [('"2.0"', '"1.0"'), ("- name: items", "- item"), (f"- {LAST}", "- last")], None, {},
+    ),
     "no ingress": (GOOD_2, [("    ingresses:", "    nothing:")], None, {}),
     "a function too few in 2.x": (GOOD_2, [("type: shop/cart", "type: shop/carts")], None, {}),
     "records of a file": (GOOD, [(KAFKA_EGRESS, LINES + KAFKA_EGRESS)], None, {}),
