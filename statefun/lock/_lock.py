@@ -93,9 +93,9 @@ class LockError(ConfigError, ValueError):
     """A change that would fail on restore or lose data was not accepted."""
 
     def __init__(self, findings: Iterable[Finding], unused: Iterable[str] = ()) -> None:
-        self.findings = tuple(findings)
+        self.findings: tuple[Finding, ...] = tuple(findings)
         """What is refused."""
-        self.unused = tuple(unused)
+        self.unused: tuple[str, ...] = tuple(unused)
         """The codes that were accepted, and that nothing is said of."""
         lines = [str(finding) for finding in self.findings]
         lines += [f"{code} was accepted, but no change has it" for code in self.unused]
