@@ -296,9 +296,13 @@ class Cells:
         self.ended = True
         self.opened = [None] * len(self._specs)
         if self._handed:
-            for cell in self._handed.values():
-                cell.end()
-            self._handed = None
+            self.end_handles()
+
+    def end_handles(self) -> None:
+        """Let every later use of a handle raise ContextError."""
+        for cell in (self._handed or {}).values():
+            cell.end()
+        self._handed = None
 
 
 class _Undeclared:

@@ -195,6 +195,7 @@ _CHECK = {
         "What a `MessageEgress` sends goes to an egress that a Java module of the job binds: no file declares one.",
     ),
     "SF330": _note("sends by name", "The receiver is a text: use a `FunctionRef` or an egress, which can be checked."),
+    "SF331": _note("nothing to silence", "The comment that silences this code can go."),
     "SF341": _warning(
         "a small maxNumBatchRequests",
         "It is no cap on a batch. When as many messages wait for one address, the subtask takes no message for any "

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from statefun._cells import Cells
+from statefun._cells import Cell, Cells
 from statefun._specs import ValueSpec
 from statefun.address import Address
 from statefun.errors import ContextError
-from statefun.state import State, bound_to
+from statefun.state import State, new_state, set_cells
 
 if TYPE_CHECKING:
     from statefun.protocol import Batch, Reply, Wire
@@ -42,6 +42,7 @@ class Surroundings(Cells):
 
     __slots__ = ("_address", "batch", "function", "made_state", "reply", "tokens", "wire")
 
+    opened: list[Cell | None]
     function: Owner
     wire: Wire
     batch: Batch
@@ -75,12 +76,17 @@ class Surroundings(Cells):
         """The stored values, as the class that the function declares."""
         found = self.made_state
         if found is None:
-            found = self.made_state = bound_to(self.function.state_class, self)
+            found = self.made_state = new_state(self.function.state_class)
+            set_cells(found, self)
         return found
 
     def end(self) -> None:
         """Let every later look at a value raise ContextError."""
-        super().end()
+        # what Cells.end does, without the call
+        self.ended = True
+        self.opened = [None] * len(self.opened)
+        if self._handed:
+            self.end_handles()
         self.made_state = None  # it holds the cells, which are this: a cycle would keep the whole request alive
 
 

@@ -64,7 +64,7 @@ class Turn(Surroundings):
         One path for plain and async functions: who drives it awaits, and throws in what the awaiting raised. (A
         StopIteration that a plain function lets escape becomes a RuntimeError, as it does in every coroutine.)
         """
-        if self.missing is not None:
+        if self._is_over():
             return
         function = self.bound
         fn, decoder_of = function.fn, function.decoders.get
@@ -89,7 +89,7 @@ class Turn(Surroundings):
                 finally:
                     context._around = ENDED  # noqa: SLF001 -- a method costs what a whole check costs elsewhere
                 position += 1
-            if self.missing is None:
+            if self.missing is None and (self.opened or self._handed):
                 self.settle(self.reply)
         except GeneratorExit:
             raise

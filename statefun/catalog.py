@@ -7,6 +7,7 @@ function is called to make it.
 from __future__ import annotations
 
 import dis
+import itertools
 import re
 import types
 from collections.abc import Iterable, Iterator
@@ -115,7 +116,9 @@ class Catalog:
         for function in functions:
             objects = list(walk.reachable(function.fn))
             found.look(objects, function.typename)
+            found.look(_held_by(function), function.typename)
             made.append(_function(function, tuple(calls.by_name(objects))))
+        found.look(_held_by(functions), None)
         found.look(_flat(functions.used), None)
         return cls(
             functions=tuple(made),
@@ -148,6 +151,15 @@ class _Uses:
                 continue
             if user is not None and user not in users:
                 users.append(user)
+
+
+def _held_by(owner: object) -> Iterator[Any]:
+    """Yield the egresses that a registry or a function was given, itself or in a policy: for dead letters, say."""
+    for value in vars(owner).values():
+        cls: type[object] = value.__class__
+        policy = cls.__module__.partition(".")[0] == "statefun" and not _is_egress(value)
+        names = [*getattr(value, "__dict__", ()), *getattr(cls, "__slots__", ())] if policy else []
+        yield from (one for one in (value, *(getattr(value, name, None) for name in names)) if _is_egress(one))
 
 
 def _flat(used: Iterable[Any]) -> Iterator[object]:
@@ -262,11 +274,7 @@ def _in_code(code: types.CodeType, names: dict[str, Any]) -> Iterator[str]:
 
 def _first_name(instructions: Iterable[dis.Instruction], names: dict[str, Any], *, past_calls: bool) -> str:
     """Return the typename that is one of the first arguments, if it stands there as a constant or a global."""
-    for instruction in instructions:
-        name = instruction.opname
-        if name.startswith(_ENDS) or (not past_calls and name.startswith(("CALL", "PRECALL", "LOAD_ATTR"))):
-            return ""
-        value = names.get(str(instruction.argval)) if name == "LOAD_GLOBAL" else instruction.argval
-        if isinstance(value, str) and name in ("LOAD_CONST", "LOAD_GLOBAL") and _NAME.fullmatch(value):
-            return value
-    return ""
+    ends = _ENDS if past_calls else (*_ENDS, "CALL", "PRECALL", "LOAD_ATTR")
+    arguments = itertools.takewhile(lambda one: not one.opname.startswith(ends), instructions)
+    values = (names.get(str(one.argval)) if one.opname == "LOAD_GLOBAL" else one.argval for one in arguments)
+    return next((value for value in values if isinstance(value, str) and _NAME.fullmatch(value)), "")

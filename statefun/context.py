@@ -260,7 +260,8 @@ class Context(Generic[S_co]):
             msg = "there is nobody to reply to: the message came from an ingress"
             raise SendError(msg)
         found, typename, data = _encoded(message, type)
-        self._around.reply.send(f"{caller.namespace}/{caller.type}", caller.identity, typename, data, found)
+        namespace, name, identity = caller
+        self._around.reply.send(f"{namespace}/{name}", identity, typename, data, found)
 
     def pack_and_reply(self, message: Sendable) -> None:
         """Send to the caller what is not packed yet. Raises SendError."""

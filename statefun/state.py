@@ -136,7 +136,7 @@ class State:
         def __new__(cls, *_args: object, **_values: object) -> Self:
             """Make a State that stands for itself: what it is given is kept in cells without a source."""
             self = object.__new__(cls)
-            _set_cells(self, detached(cls))
+            set_cells(self, detached(cls))
             return self
 
         def __setattr__(self, name: str, value: object) -> None:
@@ -161,7 +161,8 @@ class State:
 
 
 State.__statefun_state__.pending = False  # the base declares nothing
-_set_cells: Callable[[State, Cells], None] = vars(State)["_cells"].__set__  # past State.__setattr__, for speed
+new_state: Callable[[type[State]], State] = object.__new__  # past State.__new__, which makes cells
+set_cells: Callable[[State, Cells], None] = vars(State)["_cells"].__set__  # past State.__setattr__, for speed
 
 
 def _made(cls: type[S], values: dict[str, Any]) -> S:
@@ -200,13 +201,6 @@ def specs_of(cls: type[State]) -> tuple[ValueSpec[Any, Any], ...]:
         fields.by_name = {spec.name: index for index, spec in enumerate(fields.specs)}
         fields.pending = False
     return fields.specs
-
-
-def bound_to(cls: type[S], cells: Cells) -> S:
-    """Return a State whose values are in these cells."""
-    self = object.__new__(cls)
-    _set_cells(self, cells)
-    return self
 
 
 def detached(cls: type[State]) -> Cells:

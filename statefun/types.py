@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from google.protobuf.message import EncodeError, Message
 
 from statefun import _hints, _json, _primitives
@@ -192,10 +191,12 @@ def _is_map(descriptor: Any) -> bool:
 
 
 def _has_required(descriptor: Any) -> bool:
-    """Tell whether there is a required field (proto2), in any version of protobuf."""
-    proto = DescriptorProto()
-    descriptor.CopyToProto(proto)
-    return any(field.label == FieldDescriptorProto.LABEL_REQUIRED for field in proto.field)
+    """Tell whether there is a required field (proto2)."""
+    if not descriptor.fields:
+        return False
+    if hasattr(descriptor.fields[0], "is_required"):  # since protobuf 6; from 7 on, the label warns
+        return any(field.is_required for field in descriptor.fields)
+    return any(field.label == field.LABEL_REQUIRED for field in descriptor.fields)
 
 
 ANY_TYPE = protobuf(AnyPb)
@@ -312,7 +313,7 @@ def carries_codec(cls: object) -> bool:
 
 def type_of(cls: Any) -> Type[Any] | None:
     """Return the Type of a class that can be sent; None if it has none."""
-    found = PRIMITIVES.get(cls) or _declared.get(cls) or _protobufs.get(cls)
+    found = _protobufs.get(cls) or PRIMITIVES.get(cls) or _declared.get(cls)
     if found is not None or not _hints.is_class(cls):
         return found
     if issubclass(cls, Message) and cls is not Message:

@@ -27,7 +27,7 @@ def name_of(path: Path) -> str:
 CONCEPTS = sorted(
     path.stem
     for path in PACKAGE.iterdir()
-    if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").is_file()
+    if (path.suffix == ".py" and path.stem not in {"__init__", "__main__"}) or (path / "__init__.py").is_file()
 )
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name != "_proto")
 

@@ -15,10 +15,9 @@ RECEIPTS = KafkaEgress[str]("shop/receipts", topic="receipts")
 CLICKS = KinesisEgress[str]("shop/clicks", stream="clicks")
 NAMED = {"totals": [MessageEgress[int]("shop/totals")]}
 AUDIT = "shop/audit"
-EGRESSES = types.ModuleType("egresses")
-EGRESSES.INNER = types.ModuleType("egresses.inner")  # type: ignore[attr-defined]
-EGRESSES.INNER.LATE = KafkaEgress[str]("shop/late", topic="late")  # type: ignore[attr-defined]
-EGRESSES.OTHER = KafkaEgress[str]("shop/other", topic="other")  # type: ignore[attr-defined]
+EGRESSES, INNER = types.ModuleType("egresses"), types.ModuleType("egresses.inner")
+vars(EGRESSES).update(INNER=INNER, OTHER=KafkaEgress[str]("shop/other", topic="other"))
+vars(INNER)["LATE"] = KafkaEgress[str]("shop/late", topic="late")
 
 
 class Own:
@@ -51,7 +50,7 @@ def catalog(fn: Any) -> Catalog:
 
 def names(found: Catalog) -> list[str]:
     """Return the names of the egresses and references that were found."""
-    return [one.typename for one in (*found.egresses, *found.references)]
+    return [one.typename for one in found.egresses] + [one.typename for one in found.references]
 
 
 def helper(context: Context, default: object = OWN) -> None:
@@ -182,9 +181,13 @@ def test_by_name() -> None:
         context.pack_and_send("shop/a", "x", 5)
         context.pack_and_send(AUDIT, "x", 5)
         context.pack_and_send(name, "x", 5)
-        context.pack_and_send_after("shop/c", "x", timedelta(seconds=1), 5)
+        context.pack_and_send_after(timedelta(seconds=1), "shop/c", "x", 5)
         context.send(SHIPPING.at("shop/d"), 5)
-        [context.pack_and_send_egress("shop/e", 5) for _ in range(3)]
+
+        def later() -> None:
+            context.pack_and_send_egress("shop/e", 5)
+
+        later()
 
     (function,) = catalog(cart).functions
     assert sorted(function.by_name) == [
@@ -203,10 +206,37 @@ def test_uses() -> None:
 
     found = Catalog.of(functions)
     assert names(found) == ["shop/clicks", "shop/receipts", "shop/shipping"]
-    assert {one.users for one in (*found.egresses, *found.references)} == {()}
+    assert {one.users for one in found.egresses} | {one.users for one in found.references} == {()}
 
 
 @pytest.mark.parametrize("cls", [Catalog, CatalogEgress, CatalogFunction, CatalogState])
 def test_frozen(cls: type) -> None:
     """A catalog is a value."""
     assert cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+class Policy:
+    """What happens to a message that fails."""
+
+    def __init__(self, egress: object) -> None:
+        self.egress = egress
+
+
+Policy.__module__ = "statefun.failures"
+
+
+def test_policies() -> None:
+    """An egress that a registry or a bound function was given is found, also inside a policy of the SDK."""
+    functions = StatefulFunctions()
+
+    @functions.bind("shop/cart")
+    def cart(context: Context, message: int) -> None: ...
+
+    vars(functions)["dead_letter"] = RECEIPTS
+    vars(cart)["on_failure"] = Policy(CLICKS)
+    found = Catalog.of(functions)
+
+    assert [(egress.typename, egress.users) for egress in found.egresses] == [
+        ("shop/clicks", ("shop/cart",)),
+        ("shop/receipts", ()),
+    ]

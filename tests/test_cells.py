@@ -113,6 +113,9 @@ def test_what_cannot_be_encoded_at_the_end() -> None:
     text = "state 'item': Item has no JSON form: $.sku: expected a string, not 5"
     assert refusal(StateError, lambda: settled(made)) == text
     assert refusal(StateError, lambda: made.open(0).read_any()) == text
+    made = cells(spec, item=types.pack(Item("s")))
+    made.open(0).load().sku = 5
+    assert refusal(StateError, lambda: settled(made)) == text
 
 
 def test_a_default_that_has_no_bytes() -> None:

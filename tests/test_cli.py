@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from statefun import __version__
 from statefun.cli import COMMANDS, command, main
 
 APP = """\
@@ -48,7 +49,7 @@ spec:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with an app and a module that fits it, in which the commands are run."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))  # undone, and with it what `load` puts there
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "shop_app", raising=False)
     (tmp_path / "shop_app.py").write_text(APP)
     (tmp_path / "module.yaml").write_text(MODULE)
@@ -231,6 +232,11 @@ def test_lock(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert run(capsys, "lock", "shop_app:functions", "--accept", "SF202", "--why", "never read") == (
         0, gone, "statefun.lock: written\n",
     )  # fmt: skip
+    assert run(capsys, "lock", "shop_app:functions", "--accept", "SF202", "--why", "again") == (
+        1,
+        "",
+        "statefun lock: SF202 was accepted, but no change has it\n",
+    )
     assert '"why": "never read"' in (folder / "statefun.lock").read_text()
     assert run(capsys, "lock", "shop_app:functions", "--check") == (0, "", "")
     assert run(capsys, "lock", "shop_app:functions", "--accept", "SF202") == (
@@ -278,6 +284,39 @@ def test_nothing_asked(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["nonsense"])
     assert caught.value.code == 2
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """The version is printed."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"statefun {__version__}\n")
+
+
+def test_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command whose output nobody reads any more ends quietly, and so does the flush at the end."""
+    turned: list[int] = []
+
+    def pipe(_args: object) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(command("check"), "run", pipe)
+
+    def turn(_null: int, old: int) -> None:
+        turned.append(old)
+
+    monkeypatch.setattr("os.dup2", turn)
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: 1)
+
+    assert (main(["check"]), turned) == (0, [1])
+
+
+def test_folder_at_hand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    """The app is imported from the folder at hand, though Python does not look there by itself."""
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one != str(folder)])
+
+    assert run(capsys, "check", "shop_app")[0] == 0
 
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:

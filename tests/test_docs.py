@@ -2,7 +2,8 @@
 
 A ```python block runs after the ones above it on its page. A ```text block right below it holds what it prints; below a
 ```python raises block, the error that it raises. In a ```console block, a line `$ python ...` is run and must print the
-lines below it, and `$ make ...` must be a target. Other blocks are not run.
+lines below it, and `$ make ...` must be a target; `$ statefun ...` is run in examples/greeter. A ```yaml block is a
+module.yaml, and there must be nothing to say of it. Other blocks are not run.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ import pytest
 
 from statefun import Context, FunctionRef, KafkaEgress, ValueSpec
 from statefun.errors import DeclarationError
+from statefun.module import read_text
 from tests.peer import BOTH, Wire, typed
 from tests.peer import run as run_function
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-KINDS = {"python", "python raises", "text", "console", "ini", ""}
+KINDS = {"python", "python raises", "text", "console", "ini", "yaml", ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,8 @@ def test_page(page: Path, module: types.ModuleType) -> None:
             assert shown(raised.value) == without_notes(expected), f"{page_name(page)}:{block.line}"
         elif block.kind == "console":
             check_console(block)
+        elif block.kind == "yaml":
+            assert read_text(block.code).findings == ()
 
 
 def run(block: Block, module: types.ModuleType) -> str:
@@ -122,6 +126,11 @@ def check_console(block: Block) -> None:
             quiet = (sys.executable, "-W", "ignore::RuntimeWarning")  # protobuf may run in pure Python
             done = subprocess.run((*quiet, *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
             assert (done.stdout, done.stderr) == (output, ""), command
+        elif program == "statefun":
+            module = (sys.executable, "-W", "ignore::RuntimeWarning", "-m", "statefun")
+            folder = ROOT / "examples" / "greeter"
+            done = subprocess.run((*module, *arguments), cwd=folder, capture_output=True, text=True, check=False)
+            assert done.stdout + done.stderr == output, command
         elif program == "make":
             assert set(arguments) <= set(targets), command
         else:

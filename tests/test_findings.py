@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from statefun._findings import Finding, ModuleError, closest, show_path
+from statefun.findings import Finding, ModuleError, closest, show_path
 
 FOUND = Finding(
     code="SF103", file="module.yaml", line=4, column=3, path="[0].spec.owner", problem="a topic has no key 'owner'",

@@ -28,7 +28,7 @@ def message(fields: str, enum_values: str = "NEW = 0; PAID = 1;", name: str = "O
     for value, number in values:
         status.value.add(name=value.strip(), number=int(number))
     proto.message_type.add(name="Item").field.add(name="sku", number=1, type="TYPE_STRING", label="LABEL_OPTIONAL")
-    pool.Add(proto)  # type: ignore[attr-defined]
+    pool.Add(proto)
     return types.protobuf(message_factory.GetMessageClass(pool.FindMessageTypeByName(f"shop.{name}")))
 
 
@@ -212,6 +212,8 @@ TOTAL = field("total", 2, "string")
         (ORDER + field("note", 3, "string"), "SF216 {}a new field 3 (note)"),
         (field("id", 1, "string"), "SF208 {}field 2 (count) is gone, and its number is free to be used again"),
         (field("id", 1, "string") + "reserved_range {start: 2 end: 3}", ""),
+        (field("id", 1, "string") + "reserved_range {start: 3 end: 9}",
+         "SF208 {}field 2 (count) is gone, and its number is free to be used again"),
         (field("id", 1, "string") + TOTAL,
          "SF207 {}field 2 (count) was int32, and is string (total) now: the old bytes are read wrongly"),
         (field("id", 1, "string") + field("count", 2, "int32", "repeated"),
@@ -253,6 +255,16 @@ def test_messages_inside() -> None:
 
     assert list(shape["protobuf"]["messages"]) == ["shop.Order", "shop.Item"]  # type: ignore[index,call-overload,arg-type]
     assert stored(message(ITEM), message(ORDER)).splitlines()[0].startswith("SF208")
+
+
+def test_messages_that_go() -> None:
+    """A message that holds itself has an end; one that is no longer used inside is not missed, nor is an enum."""
+    own = field("next", 5, "message", 'type_name: ".shop.Order"')
+    shape: Any = shape_of(message(own + ITEM))
+
+    assert list(shape["protobuf"]["messages"]) == ["shop.Order", "shop.Item"]
+    was, now = message(ORDER + ITEM + STATUS), message(ORDER + "reserved_range {start: 3 end: 5}")
+    assert stored(was, now) == ""
 
 
 def test_another_message() -> None:
@@ -353,19 +365,51 @@ def test_inside() -> None:
     )
 
 
+def opaque(cls: Any) -> Type[Any]:
+    """Return a type with a codec of its own."""
+    return Type("shop/Order", cls, encode=bytes, decode=bytes)
+
+
+@dataclasses.dataclass
+class Basket:
+    """A class with a field that is no key, and one of another class."""
+
+    lines: list[Line]
+    color: Any = None
+    total: int = dataclasses.field(default=0, init=False)
+
+
+@dataclasses.dataclass
+class Other:
+    """A class that takes the place of another."""
+
+    lines: list[str]
+
+
+def test_classes_that_go() -> None:
+    """A class that is no longer used inside is not missed; what is not written is no key."""
+    Other.__qualname__ = Other.__name__ = "Basket"
+    keys: Any = shape_of(opaque(Basket))["json"]
+
+    assert list(keys["classes"]["Basket"]["keys"]) == ["lines", "color"]
+    assert stored(opaque(Basket), opaque(Other)) == (
+        "SF212 shop/Order Basket: the key 'color' is gone: what it holds is dropped when it is read\n"
+        "SF213 shop/Order Basket: the key 'lines' was list[Line], and is list[str] now"
+    )
+    basket: Any = enum.Enum("Basket", ["A"])  # type: ignore[misc]
+    assert stored(opaque(basket), opaque(Other)) == ("SF213 shop/Order Basket: Basket was an Enum, and is a class now")
+
+
 def test_other_kinds() -> None:
     """A type that becomes one of another kind is refused, one with another codec of its own is looked at."""
-    own = Type("shop/Order", Item, encode=bytes, decode=bytes)
-    other = Type("shop/Order", timedelta, encode=bytes, decode=bytes)
+    own, other = opaque(Item), opaque(timedelta)
 
     assert stored(dataclass_of(*SMALL), own) == (
         "SF215 shop/Order: the type was json before, and is opaque now: the old bytes cannot be read"
     )
     assert stored(own, other) == ("SF218 shop/Order: the type was Item, and is timedelta now: its bytes are not known")
     renamed = dataclasses.make_dataclass("Basket", SMALL)
-    assert stored(dataclass_of(*SMALL), Type("shop/Order", renamed, encode=bytes, decode=bytes)) == (
-        "SF213 shop/Order: the type was Order, and is Basket now"
-    )
+    assert stored(dataclass_of(*SMALL), opaque(renamed)) == ("SF213 shop/Order: the type was Order, and is Basket now")
 
 
 def test_decide() -> None:

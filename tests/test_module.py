@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import importlib
+import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from statefun.module import ModuleError, _model, read, read_text
+from statefun import AsyncRequestReplyHandler, Context, RequestReplyHandler, StatefulFunctions
+from statefun.module import FORMATS, RUNTIMES, ModuleError, _model, check, read, read_text
+from statefun.module._components import KINDS
+from statefun.module._fields import Record
 from statefun.module._model import Pattern
+from statefun.module._nodes import Mapping
+from statefun.module._reading import Reading
+from statefun.module._runtimes import reads
 
 CORPUS = Path(__file__).parent / "module" / "corpus"
 
@@ -175,6 +184,14 @@ def test_silenced() -> None:
     assert module.silenced == {"SF103": "our deploy tool reads these keys"}
 
 
+def test_record() -> None:
+    """A value of another kind than the shape of its key makes is a mistake of this package, and not hidden."""
+    record = Record(Mapping(1, 1, {}), (), Reading("module.yaml", "3.3", "components"), {"n": 1})
+
+    with pytest.raises(TypeError, match="the shape of 'n' makes no str"):
+        record.get("n", str)
+
+
 def test_source() -> None:
     """A part of the model knows where it and each of its keys stand."""
     module = read(CORPUS / "components" / "good-small.yaml")
@@ -185,3 +202,46 @@ def test_source() -> None:
     assert source.place("transport", "call") == (3, 3, "[0].spec")
     assert source.text("functions") == "shop/*"
     assert source.text("transport", "call") == ""
+
+
+def test_matrix() -> None:
+    """The page of the documentation says which runtime reads which format, and knows which kind."""
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "module.md").read_text(encoding="utf-8")
+    rows = [
+        (f"format {name}" if name[0].isdigit() else name, [reads(one, name) for one in RUNTIMES]) for name in FORMATS
+    ]
+    rows += [(f"`{name}`", [one in kind.runtimes for one in RUNTIMES]) for name, kind in KINDS.items()]
+    table = [f"| {name} | {' | '.join('yes' if cell else '-' for cell in cells)} |" for name, cells in rows]
+
+    assert f"| | {' | '.join(RUNTIMES)} |\n|{'---|' * 10}\n" + "\n".join(table) in page
+
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").rglob("module*.yaml"))
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_examples(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module of each example fits its code."""
+    monkeypatch.setattr(sys, "path", [str(file.parent), *sys.path])
+    app = importlib.import_module(file.parent.name)
+
+    assert str(check(app.functions, read(file))) == ""
+
+
+def test_at_start_up() -> None:
+    """A handler that is given a module refuses to be made where the app does not fit it."""
+    functions = StatefulFunctions()
+
+    @functions.bind("shop/cart")
+    def cart(context: Context, message: bytes) -> None: ...
+
+    good = read_text((CORPUS / "components" / "good-small.yaml").read_bytes())
+    with pytest.raises(ModuleError) as caught:
+        RequestReplyHandler(functions, module=good)
+
+    assert re.sub(r"py:\d+", "py:1", str(caught.value)) == (
+        "module.yaml:13:18: error SF310: [1].spec.topics[0].valueType: records of type 'shop.types/Order' go to"
+        " 'shop/cart': test_at_start_up.<locals>.cart (test_module.py:1)\n  expected: one of statefun.python/bytes"
+    )
+    fits = "kind: io.statefun.endpoints.v2/http\nspec: {functions: shop/*, urlPathTemplate: 'http://shop/'}\n"
+    AsyncRequestReplyHandler(functions, module=read_text(fits))

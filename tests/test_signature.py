@@ -591,7 +591,7 @@ def test_type_statements() -> None:
     """An alias that a `type` statement makes is its value, nested, in quotes and with parameters."""
     module = python_types.ModuleType("aliases")
     code = """
-        from shop_pb2 import Admin, User
+        from shop_pb2 import Admin, Login, User
         type Person = User | Admin
         type Anyone = Person | Login
         type Quoted = "User | Admin"

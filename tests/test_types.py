@@ -211,6 +211,14 @@ DECLARATIONS: list[tuple[Callable[[], object], str]] = [
         "'Other' is not a typename: it must be '<namespace>/<name>', e.g. 'example/greeter'",
     ),
     (
+        lambda: untyped_custom_type("test/list", list[int], encode=WHEN.encode, decode=WHEN.decode),
+        (
+            "list can get no codec for itself: it is no dataclass and declares no __statefun_type__\n"
+            "  help: if it is yours, write '__statefun_type__: ClassVar[Type[Any]]' in its body; if it is not, make a "
+            "Type and name it where it is used: value(type=WHEN), ValueSpec('at', WHEN)"
+        ),
+    ),
+    (
         lambda: untyped_custom_type("test/when", dt.datetime, encode=WHEN.encode, decode=WHEN.decode),
         (
             "datetime can get no codec for itself: it is no dataclass and declares no __statefun_type__\n"

@@ -17,11 +17,10 @@ class Mark:
 
 
 GLOBAL, DEFAULT, INNER, UNUSED = Mark("global"), Mark("default"), Mark("inner"), Mark("unused")
-MODULE = types.ModuleType("marks")
-MODULE.INNER = types.ModuleType("marks.inner")  # type: ignore[attr-defined]
-MODULE.INNER.MARK = INNER  # type: ignore[attr-defined]
-MODULE.ELSEWHERE = types.ModuleType("elsewhere")  # type: ignore[attr-defined]
-MODULE.ELSEWHERE.MARK = UNUSED  # type: ignore[attr-defined]
+MODULE, PART, ELSEWHERE = types.ModuleType("marks"), types.ModuleType("marks.inner"), types.ModuleType("elsewhere")
+vars(MODULE).update(deep=PART, outer=ELSEWHERE)
+vars(PART)["MARK"] = INNER
+vars(ELSEWHERE)["MARK"] = UNUSED
 HELD = {"list": [(GLOBAL,)], "set": frozenset([DEFAULT])}
 
 
@@ -66,7 +65,7 @@ class Holder:
 def test_functions() -> None:
     """The globals and defaults of a function and of those that it calls are found, and nothing else."""
     assert found(helper) == ["default", "global"]
-    assert found(lambda: helper()) == ["default", "global"]
+    assert found(lambda: [helper()]) == ["default", "global"]
     assert found(keyword) == ["default"]
     assert found(json.dumps) == []
 
@@ -88,8 +87,8 @@ def test_containers() -> None:
 
 def test_modules() -> None:
     """A module is looked into as far as the code spells it, and no further than its own parts."""
-    assert found(lambda: MODULE.INNER.MARK) == ["inner"]
-    assert found(lambda: MODULE.ELSEWHERE.MARK) == []
+    assert found(lambda: MODULE.deep.MARK) == ["inner"]
+    assert found(lambda: MODULE.outer.MARK) == []
     assert found(lambda: MODULE) == []
 
 
@@ -97,6 +96,22 @@ def test_methods() -> None:
     """The object of a method is looked at, and its class with everything in it."""
     assert found(Holder().method) == ["default", "global", "inner"]
     assert found(lambda: Holder) == ["default", "global", "inner"]
+
+
+class Callable_:  # noqa: N801 -- Callable is a type hint
+    """An object that can be called."""
+
+    def __init__(self) -> None:
+        self.mark = GLOBAL
+
+    def __call__(self) -> object:
+        """Refer to a mark."""
+        return INNER
+
+
+def test_callable_objects() -> None:
+    """An object that can be called is looked at like that of a method."""
+    assert found(Callable_()) == ["global", "inner"]
 
 
 def test_wrappers() -> None:
@@ -129,4 +144,5 @@ def test_once() -> None:
 
 def test_codes() -> None:
     """The code of a function comes with that of the functions inside it."""
+    assert isinstance(test_closures, types.FunctionType)
     assert [code.co_name for code in codes_of(test_closures)] == ["test_closures", "outer", "<lambda>"]

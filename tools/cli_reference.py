@@ -21,6 +21,14 @@ Generated from the parsers by `tools/cli_reference.py`; do not edit.
 `statefun <command>`; `statefun <command> --help` says the same as this page. Exit status: 0 done; 1 it could not be
 done, or something is wrong with what was looked at; 2 the command line is wrong; 130 stopped by Ctrl-C. With `--json` a
 command prints one JSON object a line, whose fields stay what they are.
+
+| name | what it is |
+|---|---|
+| `COMMANDS` | each command with its line of help |
+| `main` | runs a command, and returns its exit status |
+| `command` | imports the module of a command |
+| `parser` | makes the parser |
+| `Subparsers` | what a command adds its parser to |
 """
 
 

@@ -78,7 +78,7 @@ def stored(value: bytes | v3.Value) -> str:
     return shown(value) if value.has_value else "(none)"
 
 
-def shown(value: v2.Value | v3.Value) -> str:
+def shown(value: v2.Argument | v2.Value | v3.Value) -> str:
     """Write a value as its typename says."""
     if value.typename in PRIMITIVES:
         return repr(PRIMITIVES[value.typename].decode(value.value))

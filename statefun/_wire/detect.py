@@ -135,10 +135,12 @@ def _decided_leniently(states: Iterator[bytes]) -> Version | None:
 
 
 def _as_bytes(request: object) -> bytes:
-    if not isinstance(request, (bytes, bytearray, memoryview)):
-        msg = f"a request is bytes, not {type(request).__name__}"
-        raise MalformedRequest(msg)
-    return bytes(request)
+    if isinstance(request, bytes):
+        return request
+    if isinstance(request, bytearray):
+        return bytes(request)
+    msg = f"a request is bytes, not {type(request).__name__}"
+    raise MalformedRequest(msg)
 
 
 def _malformed(request: bytes, error: Exception | None) -> MalformedRequest:

@@ -182,9 +182,10 @@ class EncodedReply:
     def encode(self) -> bytes:
         """Return the bytes of the reply: none at all where there is no effect."""
         parts = [b"", *self._mutations, *self._messages, *self._delayed, *self._egress]
-        if len(parts) == 1:
+        size = sum(map(len, parts))
+        if not size:
             return b""
-        parts[0] = b"\xa2\x06" + varint(sum(map(len, parts)))
+        parts[0] = b"\xa2\x06" + varint(size)
         return b"".join(parts)
 
     # --- parts ---

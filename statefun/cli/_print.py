@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from statefun._findings import Finding
+from statefun.findings import Finding
 
 __all__ = ["FORMATS", "show_findings"]
 

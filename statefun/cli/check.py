@@ -6,11 +6,11 @@ import argparse
 import sys
 
 from statefun._codes import CODES
-from statefun._findings import Finding, ModuleError
 from statefun.cli import Subparsers
 from statefun.cli._apps import APP_HELP, load
 from statefun.cli._print import FORMATS, show_findings
 from statefun.errors import ConfigError
+from statefun.findings import Finding, ModuleError
 from statefun.module import RUNTIMES, check, read
 
 __all__ = ["add_parser", "run"]

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from statefun._findings import Finding
 from statefun.catalog import Catalog, CatalogFunction, CatalogState, CatalogType
 from statefun.errors import ConfigError
+from statefun.findings import Finding
 from statefun.lock._shapes import Plain, shape_of
 from statefun.lock._types import compare_types
 
@@ -93,9 +93,9 @@ class LockError(ConfigError, ValueError):
     """A change that would fail on restore or lose data was not accepted."""
 
     def __init__(self, findings: Iterable[Finding], unused: Iterable[str] = ()) -> None:
-        self.findings = tuple(findings)
+        self.findings: tuple[Finding, ...] = tuple(findings)
         """What is refused."""
-        self.unused = tuple(unused)
+        self.unused: tuple[str, ...] = tuple(unused)
         """The codes that were accepted, and that nothing is said of."""
         lines = [str(finding) for finding in self.findings]
         lines += [f"{code} was accepted, but no change has it" for code in self.unused]

@@ -133,8 +133,19 @@ def _json(name: str, was: Inner, now: Inner) -> Iterator[Change]:
             continue
         if "names" in shape and "names" in there:
             yield from _names(f"{name} {cls}", cast("list[str]", shape["names"]), cast("list[str]", there["names"]))
-        elif "keys" in shape and "keys" in there:
+        elif "names" in shape or "names" in there:
+            yield (
+                "SF213",
+                f"{name} {cls}",
+                f"{cls} was {_sort(shape)}, and is {_sort(there)} now",
+                "give it another name",
+            )
+        else:
             yield from _keys(f"{name} {cls}", cast("Inner", shape["keys"]), cast("Inner", there["keys"]))
+
+
+def _sort(shape: Inner) -> str:
+    return "an Enum" if "names" in shape else "a class"
 
 
 def _names(subject: str, was: list[str], now: list[str]) -> Iterator[Change]:

@@ -6,7 +6,7 @@ faults. Here: re-exports only.
 
 from __future__ import annotations
 
-from statefun._findings import Finding, ModuleError, Severity
+from statefun.findings import Finding, ModuleError, Severity
 from statefun.module._check import Report, check, require
 from statefun.module._model import Module
 from statefun.module._read import read, read_text

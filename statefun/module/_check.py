@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from statefun._findings import Finding, ModuleError, closest
 from statefun.catalog import Catalog, CatalogEgress
+from statefun.findings import Finding, ModuleError
 from statefun.functions import StatefulFunctions
 from statefun.module._check_states import check_states
 from statefun.module._check_values import check_values
@@ -71,7 +71,11 @@ def check(
     both = Comparison(catalog, module, endpoint)
     for part in (_functions, _entries, check_states, _targets, _topics, _egresses, _references, check_values, _by_name):
         part(both)
-    return _report([*module.findings, *both.findings], {**module.silenced, **(silence or {})})
+    silenced = {**module.silenced, **(silence or {})}
+    found = [*module.findings, *module.unspoken, *both.findings]
+    for code in sorted(silenced.keys() - {finding.code for finding in found}):
+        both.report("SF331", None, f"{code} is silenced, and nothing has it any more")
+    return _report([*found, *both.findings], silenced)
 
 
 def require(app: StatefulFunctions | Catalog, module: Module) -> None:
@@ -98,7 +102,7 @@ def _functions(both: Comparison) -> None:
     """Every bound function is served by an entry."""
     for function in both.catalog.functions:
         if not both.is_served(function.typename):
-            near = closest(function.typename, both.exact)
+            near = both.near(function.typename, both.exact)
             section = "functions" if both.is_v2 else "endpoints"
             both.report(
                 "SF301", None, f"no entry under {section} serves {function.typename!r}, bound to {function.where}",
@@ -117,7 +121,7 @@ def _entries(both: Comparison) -> None:
         if not both.is_ours(entry):
             both.report("SF303", source, f"{str(pattern)!r} is served elsewhere: {entry.url}", *names)
         elif not covered and not both.is_embedded:
-            near = closest(str(pattern), both.functions)
+            near = both.near(str(pattern), both.functions)
             both.report(
                 "SF302", source, f"no bound function answers {str(pattern)!r}", *names,
                 did_you_mean=repr(near) if near else "", expected=f"one of {_listed(both.functions)}",
@@ -184,7 +188,7 @@ def _targets(both: Comparison) -> None:
                 )  # fmt: skip
             elif function is not None and feed.type and not function.takes(feed.type):
                 accepted = ", ".join(dict.fromkeys(known.typename for known in function.accepts))
-                near = closest(feed.type, (known.typename for known in function.accepts))
+                near = both.near(feed.type, (known.typename for known in function.accepts))
                 both.report(
                     "SF310", feed.source, f"records of type {feed.type!r} go to {target!r}: {function.where}",
                     feed.type_key, did_you_mean=repr(near) if near else "", expected=f"one of {accepted}",
@@ -228,7 +232,7 @@ def _egresses(both: Comparison) -> None:
             problem = f"the egress {used.typename!r}{users} is none that a file can have: a Java module must bind it"
             both.report("SF326", None, problem)
         elif egress is None:
-            near = closest(used.typename, known)
+            near = both.near(used.typename, known)
             both.report(
                 "SF320", None, f"the app sends to the egress {used.typename!r}{users}, which is not there",
                 did_you_mean=f"{near!r} in line {known[near].source.place()[0]}" if near else "",

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from statefun._findings import closest
 from statefun.catalog import CatalogFunction, CatalogState
+from statefun.findings import closest
 from statefun.module._compare import Comparison
 from statefun.module._durations import show_duration
 from statefun.module._model import Endpoint, StateEntry

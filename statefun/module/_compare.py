@@ -5,14 +5,18 @@ Here: `Comparison`, which the parts of the check share. What is checked stands i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from statefun._findings import Finding, closest
 from statefun.catalog import Catalog, CatalogFunction
+from statefun.findings import Finding, closest
 from statefun.module._model import Endpoint, Module
 from statefun.module._reading import Source
 
 __all__ = ["Comparison"]
+
+MANY = 100
+"""Among how many names one that was meant is looked for, however little they have in common."""
 
 
 @dataclass(slots=True)
@@ -70,8 +74,16 @@ class Comparison:
 
     def near_function(self, typename: str) -> str:
         """Return the known function that was meant, as a text."""
-        near = closest(typename, sorted({*self.functions, *self.exact} - {typename}))
+        near = self.near(typename, {*self.functions, *self.exact} - {typename})
         return repr(near) if near else ""
+
+    def near(self, word: str, words: Iterable[str]) -> str:
+        """Return the name that was meant, or "": of many, one that has a part in common with it."""
+        known = sorted(words)
+        if len(known) > MANY:
+            parts = word.split("/")
+            known = [other for other in known if any(part in other.split("/") for part in parts)][:MANY]
+        return closest(word, known)
 
     def report(self, code: str, source: Source | None, problem: str, *names: str, **more: str) -> None:
         """Add a finding about a value of the module, or about the whole file."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from statefun._findings import Path
+from statefun.findings import Path
 from statefun.module import _embedded, _endpoints, _kafka, _kinesis, _playground
 from statefun.module._dialect import Dialect, dialect
 from statefun.module._fields import Fields

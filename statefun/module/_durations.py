@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from statefun.module._nodes import shorten
+
 __all__ = ["EXAMPLE", "parse_duration", "show_duration"]
 
 EXAMPLE = 'a duration: "<number><unit>", the unit one of d, h, min, s, ms, µs, ns (none: ms); e.g. "30s" or "10min"'
@@ -24,23 +26,25 @@ _NANOSECONDS = {
 _UNITS = {label: size for labels, size in _NANOSECONDS.items() for label in labels.split()}
 _SHAPE = re.compile(r"([0-9]+)\s*(\S*)")
 _LONG_MAX = 2**63 - 1
+_DIGITS = 20
 
 
 def parse_duration(text: str) -> timedelta:
     """Read a duration; less than a microsecond counts as one, so that only zero is zero. Raises ValueError."""
     found = _SHAPE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no duration")
-    number, unit = int(found[1]), found[2].lower().replace("μ", "µ")
+        raise ValueError(f"{shorten(text)!r} is no duration")
+    # of a number with many digits the first are enough: it is too large all the same
+    number, unit = int(found[1].lstrip("0")[:_DIGITS] or "0"), found[2].lower().replace("μ", "µ")
     if number > _LONG_MAX:
-        raise ValueError(f"{text!r} is no duration: {found[1]} does not fit into 64 bits")
+        raise ValueError(f"{shorten(text)!r} is no duration: {shorten(found[1])} does not fit into 64 bits")
     if unit and unit not in _UNITS:
-        raise ValueError(f"{text!r} is no duration: {found[2]!r} is no unit")
+        raise ValueError(f"{shorten(text)!r} is no duration: {shorten(found[2])!r} is no unit")
     nanoseconds = number * _UNITS[unit or "ms"]
     try:
         return timedelta(microseconds=-(-nanoseconds // 1000))
     except OverflowError:
-        raise ValueError(f"{text!r} is no duration: it is too long") from None
+        raise ValueError(f"{shorten(text)!r} is no duration: it is too long") from None
 
 
 def show_duration(duration: timedelta) -> str:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
-from statefun._findings import Path
+from statefun.findings import Path
 from statefun.module._dialect import Dialect, to_pattern
 from statefun.module._fields import Field, Fields, Record, properties_of
 from statefun.module._grammar import Choice, Schema, Text, quote, wrong_type

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from statefun._findings import Path
-from statefun.module._grammar import Schema, Shape, number_of, pointer, quote, text_of, wrong_type
-from statefun.module._nodes import Entry, Mapping, Node, Scalar, Sequence, describe
+from statefun.findings import Path
+from statefun.module._grammar import LONG_MAX, Schema, Shape, number_of, pointer, quote, text_of, wrong_type
+from statefun.module._nodes import Entry, Mapping, Node, Scalar, Sequence, describe, shorten
 from statefun.module._reading import Reading, Source
 from statefun.module._runtimes import RUNTIMES, Runtime
 
@@ -255,20 +255,26 @@ class Pairs:
 
     def _pair(self, entry: Entry, at: Path, pairs: dict[str, str], reading: Reading) -> bool:
         value, path = entry.value, (*at, entry.key.text)
-        if self.whole and number_of(value, strict=self.strict) is None:
+        number = number_of(value, strict=self.strict) if self.whole else None
+        if self.whole and number is None:
             says = f"value for key-value pair at {entry.key.text} is not a long" if self.strict else ""
             problem = f"{describe(value)} stands here"
             reading.report("SF102", value, path, problem, expected="a whole number", says=says)
             return False
+        if number is not None and not -LONG_MAX <= number <= LONG_MAX:
+            problem = f"{shorten(str(number))} does not fit into 64 bits"
+            reading.report("SF107", value, path, problem, expected="a whole number")
+            return False
         if not isinstance(value, Scalar):
             problem = f"{describe(value)} becomes an empty text here"
             reading.report("SF123", value, path, problem, expected="a text or a number")
-        pairs[entry.key.text] = value.text if isinstance(value, Scalar) else ""
+        text = value.text if isinstance(value, Scalar) else ""
+        pairs[entry.key.text] = text if number is None else str(number)
         return True
 
     def schema(self) -> Schema:
         """Return it as JSON Schema."""
         item: Schema = {"type": "object", "minProperties": 1}
         if self.whole and self.strict:
-            item["additionalProperties"] = {"type": "integer"}
+            item["additionalProperties"] = {"type": "integer", "minimum": 0}
         return {"type": "array", "items": item, "description": self.what}

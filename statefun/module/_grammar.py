@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
-from statefun._findings import Path
+from statefun.findings import Path
 from statefun.module._durations import EXAMPLE, parse_duration
-from statefun.module._nodes import Kind, Node, Scalar, Sequence, describe, whole_number
+from statefun.module._nodes import MOST_DIGITS, Kind, Node, Scalar, Sequence, describe, shorten, whole_number
 from statefun.module._reading import Reading
+from statefun.module._runtimes import Runtime
 
 __all__ = ["Choice", "Flag", "Items", "Schema", "Shape", "Span", "Text", "Whole"]
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 INT_MAX = 2**31 - 1
 LONG_MAX = 2**63 - 1
+_OLD_JACKSON = frozenset[Runtime](("2.0", "2.1", "2.2", "3.0", "3.1"))
 
 
 class Shape(Protocol[T_co]):
@@ -93,7 +95,7 @@ class Whole:
 
     def read(self, node: Node, path: Path, reading: Reading) -> int | None:
         """Return the number."""
-        number = number_of(node, strict=self.strict)
+        number = _as_read_by(reading.runtime, node, number_of(node, strict=self.strict))
         if self.empty is not None and isinstance(node, Scalar) and node.kind is Kind.NULL:
             reading.report("SF123", node, path, f"nothing is read as {self.empty}", expected=self.what)
             return self.empty
@@ -104,7 +106,7 @@ class Whole:
         low = -self.most - 1 if self.least is None else self.least
         if not low <= number <= self.most:
             says = self.says if number < low else ""
-            problem = f"{number} is not between {low} and {self.most}"
+            problem = f"{shorten(str(number))} is not between {low} and {self.most}"
             reading.report("SF107", node, path, problem, expected=self.what, says=says)
             return None
         return number
@@ -276,6 +278,16 @@ def number_of(node: Node, *, strict: bool) -> int | None:
     if not strict and node.kind is Kind.REAL and re.fullmatch(r"[-+]?[0-9]{1,15}\.[0-9]*|[0-9]{1,9}e[0-9]", node.text):
         return int(float(node.text))  # Jackson cuts off what stands after the point
     return None
+
+
+def _as_read_by(runtime: Runtime, node: Node, number: int | None) -> int | None:
+    """Return what a number with a base is to Jackson before 2.12: `0x10` a text, and `010` ten."""
+    if number is None or runtime not in _OLD_JACKSON or not isinstance(node, Scalar):
+        return number
+    digits = node.text.replace("_", "").lstrip("+-")
+    if digits[:2] in ("0x", "0b"):
+        return None
+    return int(node.text.replace("_", "")[:MOST_DIGITS]) if node.kind is Kind.WHOLE else number
 
 
 def quote(word: str) -> str:

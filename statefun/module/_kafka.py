@@ -10,9 +10,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Literal, cast
 
+from statefun.findings import Path
 from statefun.module._dialect import Dialect
 from statefun.module._fields import Field, Fields, Pairs, Record, Tagged
-from statefun.module._grammar import LONG_MAX, Choice, Flag, Items, Span, Text, Whole
+from statefun.module._grammar import LONG_MAX, Choice, Flag, Items, Schema, Span, Whole, wrong_type
 from statefun.module._model import (
     Delivery,
     ExactlyOnce,
@@ -22,6 +23,8 @@ from statefun.module._model import (
     ProtobufKafkaIngress,
     StartAt,
 )
+from statefun.module._nodes import Kind, Node, Scalar, shorten, whole_number
+from statefun.module._reading import Reading
 from statefun.module._runtimes import Runtime
 from statefun.module._topics import start_date, topics_of, topics_shape
 
@@ -33,7 +36,7 @@ OFFSETS_SAYS = (
     "Invalid startup position type: <s>; valid values are [group-offsets, earliest, latest, specific-offsets, date]"
 )
 TIMEOUT_SAYS = "Transaction timeout durations must be larger than 0 when using exactly-once producer semantics."
-_PARTITION = re.compile(r".+/[0-9]+")
+_PARTITION = re.compile(r".+/[0-9]{1,10}")
 
 
 def kafka_ingress(how: Dialect) -> Fields[KafkaIngress]:
@@ -218,10 +221,8 @@ def _delivery(how: Dialect) -> Tagged[Delivery]:
     if how.strict:
         timeouts: tuple[Field, ...] = (Field(name="transactionTimeoutMillis", of=millis, needed=True),)
     else:
-        # Jackson's asLong: a text that is no number is 0, which is then refused
-        digits = Text(what="milliseconds, more than zero", strict=False)
         timeouts = (
-            Field(name="transactionTimeoutMillis", of=digits),
+            Field(name="transactionTimeoutMillis", of=_Millis()),
             Field(name="transactionTimeout", of=Span(strict=False)),
         )
     return Tagged(
@@ -237,13 +238,35 @@ def _delivery(how: Dialect) -> Tagged[Delivery]:
     )
 
 
+class _Millis:
+    """A number as Jackson's asLong reads it: a text that is none is zero, and what stands after a point is cut off."""
+
+    what = "milliseconds, more than zero"
+
+    def read(self, node: Node, path: Path, reading: Reading) -> int | None:
+        """Return the number."""
+        if not isinstance(node, Scalar) or node.kind in (Kind.NULL, Kind.BINARY):
+            wrong_type(self.what, "", node, path, reading)
+            return None
+        if node.kind is Kind.WHOLE:
+            return whole_number(node.text)
+        try:
+            return int(float(node.text))
+        except (ValueError, OverflowError):
+            return 0
+
+    def schema(self) -> Schema:
+        """Return it as JSON Schema."""
+        return {"type": ["integer", "number", "string"], "description": self.what}
+
+
 def _make_exactly_once(record: Record) -> Delivery:
-    millis = record.values.get("transactionTimeoutMillis")
+    number = record.find("transactionTimeoutMillis", int)
     span = record.find("transactionTimeout", timedelta)
-    if millis is not None:
-        number = int(str(millis)) if str(millis).lstrip("-").isdecimal() else 0
+    if number is not None:
         if number <= 0:
-            problem = f"{str(millis)!r} is read as {number} milliseconds"
+            text = record.source().text("transactionTimeoutMillis")
+            problem = f"{shorten(text)!r} is read as {shorten(str(number))} milliseconds"
             record.report("SF107", "transactionTimeoutMillis", problem, expected="more than zero", says=TIMEOUT_SAYS)
         return ExactlyOnce(timeout=timedelta(milliseconds=min(number, 10**15)))
     if span is None:

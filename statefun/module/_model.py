@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from statefun._findings import Finding
+from statefun.findings import Finding
 from statefun.module._reading import Source
 from statefun.module._runtimes import Format, Runtime
 
@@ -369,6 +369,8 @@ class Module:
     """What is not refused, and is not right either."""
     silenced: Mapping[str, str] = field(default_factory=dict[str, str])
     """The codes that are not to be reported, each with the reason why."""
+    unspoken: tuple[Finding, ...] = ()
+    """What would be among the findings, were its code not silenced."""
 
     def endpoint_of(self, typename: str) -> Endpoint | None:
         """Return what serves a function: an entry of its own wins over one of its namespace."""

@@ -10,7 +10,7 @@ import enum
 import re
 from dataclasses import dataclass
 
-__all__ = ["Entry", "Kind", "Mapping", "Node", "Scalar", "Sequence", "describe", "resolve", "whole_number"]
+__all__ = ["Entry", "Kind", "Mapping", "Node", "Scalar", "Sequence", "describe", "resolve", "shorten", "whole_number"]
 
 
 class Kind(enum.Enum):
@@ -68,6 +68,7 @@ class Sequence:
 Node = Scalar | Mapping | Sequence
 
 # SnakeYAML's implicit resolvers (org.yaml.snakeyaml.resolver.Resolver), in the order in which they are tried.
+MOST_DIGITS = 100
 LONGEST = 60
 """How much of a text is printed."""
 _FLAG = re.compile(
@@ -110,9 +111,13 @@ def resolve(text: str, *, plain: bool, tag: str | None = None) -> Kind:
 
 
 def whole_number(text: str) -> int:
-    """Return the number that a scalar of kind WHOLE is: `0x10`, `010` and `0b11` as Jackson since 2.12 reads them."""
+    """Return the number that a scalar of kind WHOLE is: `0x10`, `010` and `0b11` as Jackson since 2.12 reads them.
+
+    Of one with more digits than any number of a module, only the first: it is too large all the same.
+    """
     digits = text.replace("_", "").lstrip("+")
     sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
+    digits = digits[:MOST_DIGITS]
     if digits.startswith(("0x", "0b")):
         return sign * int(digits[2:] or "0", 16 if digits[1] == "x" else 2)
     return sign * int(digits, 8 if len(digits) > 1 and digits.startswith("0") else 10)
@@ -129,5 +134,10 @@ def describe(node: Node) -> str:
     if node.kind is Kind.BINARY:
         return "binary data"
     article = {Kind.TEXT: "the text", Kind.FLAG: "the truth value"}.get(node.kind, "the number")
-    text = node.text if len(node.text) <= LONGEST else f"{node.text[: LONGEST - 3]}..."
+    text = shorten(node.text)
     return f"{article} {text!r}" if node.kind is Kind.TEXT else f"{article} {text}"
+
+
+def shorten(text: str) -> str:
+    """Return a text as it is printed, cut off where it is long."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

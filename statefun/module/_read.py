@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path as FilePath
 
 from statefun._codes import CODES
-from statefun._findings import Finding, ModuleError, Path
+from statefun.findings import Finding, ModuleError, Path
 from statefun.module import _yaml
 from statefun.module._components import KINDS, Part, read_component
 from statefun.module._grammar import quote
@@ -57,6 +57,7 @@ def read_text(text: str | bytes, *, runtime: Runtime | None = None, file: str = 
     _duplicates(parts, reading)
     silenced = _silenced(data, reading)
     findings = sorted(reading.findings, key=lambda finding: (finding.line, finding.column, finding.code))
+    unspoken = tuple(finding for finding in findings if finding.code in silenced)
     findings = [finding for finding in findings if finding.code not in silenced]
     if any(finding.severity == "error" for finding in findings):
         raise ModuleError(findings)
@@ -70,6 +71,7 @@ def read_text(text: str | bytes, *, runtime: Runtime | None = None, file: str = 
         routers=tuple(part for part in parts if isinstance(part, Router)),
         findings=tuple(findings),
         silenced=silenced,
+        unspoken=unspoken,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from statefun._findings import Finding, Path, closest, show_path
+from statefun.findings import Finding, Path, closest, show_path
 from statefun.module._nodes import Mapping, Node, Scalar
 from statefun.module._runtimes import Format, Runtime, default_runtime
 

@@ -5,7 +5,7 @@ Here: that list. States of format 2.0 are mappings, and in `_endpoints`.
 
 from __future__ import annotations
 
-from statefun._findings import Path
+from statefun.findings import Path
 from statefun.module._grammar import Schema, wrong_type
 from statefun.module._model import StateEntry
 from statefun.module._nodes import Kind, Node, Scalar, Sequence, describe

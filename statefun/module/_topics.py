@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from statefun._findings import Path
+from statefun.findings import Path
 from statefun.module._dialect import Dialect
 from statefun.module._fields import Field, Fields, Record
 from statefun.module._grammar import Items, Schema, Shape, Text, text_of, wrong_type

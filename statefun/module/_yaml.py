@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from statefun._findings import Path
+from statefun.findings import Path
 from statefun.module._nodes import Entry, Kind, Mapping, Node, Scalar, Sequence, resolve
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Fault", "parse"]
@@ -214,10 +214,10 @@ class _Builder:
         frame = self._stack[-1]
         if isinstance(frame.node, Sequence):
             frame.node.items.append(node)
-        elif frame.key is not None:
-            if frame.key.kind is not Kind.BINARY:
-                frame.node.entries[frame.key.text] = Entry(frame.key, node)
-            frame.key = None
+            return
+        key, frame.key = frame.key, None
+        if key is not None and key.kind is not Kind.BINARY:
+            frame.node.entries[key.text] = Entry(key, node)
 
     def _fault(self, code: str, node: Node, problem: str) -> None:
         text = node.text if isinstance(node, Scalar) else ""

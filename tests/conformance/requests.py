@@ -66,7 +66,9 @@ def _v2(
         if caller is not None:
             invocation.caller.namespace, invocation.caller.type, invocation.caller.id = caller
         packed = _any(argument)
-        invocation.argument.typename, invocation.argument.value = packed.type_url, packed.value
+        invocation.argument.typename = packed.type_url
+        if packed.value:  # as protobuf writes an Any: an empty value is not on the wire
+            invocation.argument.value = packed.value
     return request.SerializeToString()
 
 

@@ -202,6 +202,9 @@ CASES: dict[str, tuple[str, list[tuple[str, str]], Runtime | None, dict[str, Any
         [('"2.0"', '"1.0"'), ("- name: items", "- items"), (f"- {LAST}", "- last\n              - old")],
         None, {},
     ),
+    "a name that is missing": (
+        GOOD_2, [('"2.0"', '"1.0"'), ("- name: items", "- item"), (f"- {LAST}", "- last")], None, {},
+    ),
     "no ingress": (GOOD_2, [("    ingresses:", "    nothing:")], None, {}),
     "a function too few in 2.x": (GOOD_2, [("type: shop/cart", "type: shop/carts")], None, {}),
     "records of a file": (GOOD, [(KAFKA_EGRESS, LINES + KAFKA_EGRESS)], None, {}),
@@ -243,7 +246,7 @@ def test_by_name() -> None:
     @functions.bind("shop/clerk")
     def clerk(context: Context, message: AnyPb) -> None:
         context.send("shop/audit", "x", message)
-        context.pack_and_send_after("shop/later", "x", timedelta(seconds=1), 5)
+        context.pack_and_send_after(timedelta(seconds=1), "shop/later", "x", 5)
 
     (note,) = report(GOOD, functions=functions).notes
     assert str(note) == (
@@ -269,6 +272,27 @@ module.yaml: error SF320: the app sends to the egress 'shop/clicks', which is no
   says: the first record fails the job
 module.yaml: error SF325: the app sends to 'other/thing', which is served by no entry
   says: the first message to it fails the job"""
+
+
+def test_silenced_for_nothing() -> None:
+    """A code that nothing has any more need not be silenced."""
+    report_ = report(f"# statefun: silence SF324 receipts may be lost\n# statefun: silence SF103 ours\n{GOOD}".replace(
+        "  functions", "  owner: carts\n  functions"
+    ))  # fmt: skip
+
+    assert str(report_) == "module.yaml: note SF331: SF324 is silenced, and nothing has it any more"
+    assert [finding.code for finding in report_.silenced] == ["SF103"]
+
+
+def test_many_names() -> None:
+    """Among many names the one that was meant is looked for where a part is the same, and quickly."""
+    entry = "kind: io.statefun.endpoints.v2/http\nspec: {{functions: n{0}/cart, urlPathTemplate: 'http://x/'}}\n---\n"
+    text = "".join(entry.format(number) for number in range(500)) + GOOD.replace(
+        "targets: [shop/cart]", "targets: [shop/crt]"
+    ).replace("functions: shop/*", "functions: shop/cart")
+    target, *_ = report(text).findings
+
+    assert (target.problem, target.did_you_mean) == ("the target 'shop/crt' is served by no entry", "'shop/cart'")
 
 
 def test_catalog() -> None:

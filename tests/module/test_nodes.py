@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from statefun.module._nodes import Kind, Mapping, Scalar, Sequence, describe, resolve, whole_number
+from statefun.module._nodes import Kind, Mapping, Node, Scalar, Sequence, describe, resolve, whole_number
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_whole_number(text: str, number: int) -> None:
 
 def test_describe() -> None:
     """A text says what stands somewhere, cut off where it is long."""
-    nodes = [
+    nodes: list[Node] = [
         Mapping(1, 1, {}),
         Sequence(1, 1, []),
         Scalar(1, 1, "a" * 70, Kind.TEXT),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from statefun.module import RUNTIMES, Finding, Module, ModuleError, Runtime, read_text
 
+Step = str | int
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(CORPUS.rglob("*.yaml"))
 KEYS = sorted({word.strip(" -:\"'") for file in FILES for word in file.read_text("latin-1").split()} - {""})
@@ -36,6 +37,7 @@ def read(text: str | bytes, runtime: Runtime | None) -> Module | ModuleError:
         return error
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(), st.text()), runtimes)
 @example(b"\xef\xbb\xbf\xef\xbb\xbf", None)
 @example("a: !!python/object/apply:os.system [ls]", "2.2")
@@ -44,6 +46,7 @@ def test_any_bytes(text: str | bytes, runtime: Runtime | None) -> None:
     read(text, runtime)
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=3), runtimes, st.booleans())
 def test_any_yaml(documents: list[object], runtime: Runtime | None, flow: bool) -> None:
     """No YAML of any kind raises anything but ModuleError, and each finding has its place."""
@@ -54,7 +57,7 @@ def test_any_yaml(documents: list[object], runtime: Runtime | None, flow: bool) 
         assert finding.problem
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(FILES), st.data(), runtimes)
 def test_any_damage(file: Path, data: st.DataObject, runtime: Runtime | None) -> None:
     """A file of the corpus that is cut, or has anything put in, raises nothing but ModuleError."""
@@ -64,6 +67,51 @@ def test_any_damage(file: Path, data: st.DataObject, runtime: Runtime | None) ->
     put = data.draw(st.one_of(st.binary(max_size=8), st.sampled_from([key.encode() for key in KEYS])))
 
     read(text[:start] + put + text[end:], runtime)
+
+
+WHOLE_FILES = [
+    "components/good-carts",
+    "components/kzm-keys",
+    "components/playground",
+    "embedded/good",
+    "format-1.0/good-states",
+    "format-2.0/good-carts",
+    "format-2.0/good-router",
+    "format-3.0/good-carts",
+]
+LONG = "9" * 5000
+ODD = [
+    "0x10", "010", "0b11", "1_000", "1.5", ".5", "1e3", "1e999", "-.inf", ".nan", "-1", "1:30", LONG, f"0x{LONG}",
+    f"'{LONG}'", f"1.{LONG}", f"{LONG}d", "99999999999999d", "0s", "yes", "~", "''", "' '", "'*'", "/", "a/b/c/d",
+    "<<", "=", "${X}", "[]", "{}", "[[], {}]", "{type: [], name: {}}", "[{}]", "[~]", "!!binary aGk=", "!!float x",
+    "!!int x", "'{function.name'", "http+unix://", "'%zz'", "*alias", "&anchor x", "? complex", "specific-offsets",
+    "exactly-once", "date",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE_FILES)
+def test_odd_values(name: str) -> None:
+    """Each odd thing in the place of each value of a good file raises nothing but ModuleError, whatever the runtime."""
+    lines = (CORPUS / f"{name}.yaml").read_text().splitlines()
+    count = 0
+    for number, line in enumerate(lines):
+        before, colon, value = line.partition(": ")
+        if not colon:
+            before, _, value = line.partition("- ")
+            colon = "- " if value else ""
+        for odd in ODD[number % 3 :: 3] if colon else ():
+            read("\n".join([*lines[:number], f"{before}{colon}{odd}", *lines[number + 1 :]]), RUNTIMES[count % 9])
+            count += 1
+    assert count > 60
+
+
+def test_odd_offsets() -> None:
+    """The number of an offset may be written in any way, and its partition must be one."""
+    position = "  startupPosition: {{type: specific-offsets, offsets: [{{{0}}}]}}\n"
+    text = (CORPUS / "components" / "good-small.yaml").read_text()
+    for odd in ODD:
+        for pair in (f"orders/0: {odd}", f"orders/{odd}: 1"):
+            read(text.replace("  consumerGroupId", f"{position.format(pair)}  consumerGroupId"), None)
 
 
 GOOD = """\
@@ -104,7 +152,6 @@ spec:
   maxOutstandingRecords: 10
 """
 
-Step = str | int
 E, J, K, N = 0, 1, 2, 3  # the documents: endpoint, ingress, egresses
 DROPPED: dict[tuple[Step, ...], list[str]] = {
     (E, "kind"): ["SF101"],

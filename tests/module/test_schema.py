@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -14,7 +15,7 @@ from statefun.module._nodes import Kind, Mapping, Node, Scalar, whole_number
 
 CORPUS = Path(__file__).parent / "corpus"
 SCHEMA = json_schema()
-VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
+VALIDATOR: Any = jsonschema.Draft7Validator(SCHEMA)
 MORE = {
     "SF007": "anchors are YAML's affair",
     "SF008": "the same",

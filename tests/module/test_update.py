@@ -178,6 +178,10 @@ module:
           endpoint: http://shop:8000/statefun
           states: [items]
 """
+    none = text.replace("          states: [items]\n", "")
+    assert "          states:\n          - items\n          - seen\n          - last\n" in update(
+        app(), none, read_text(none), endpoint=URL, kafka="kafka:9092"
+    )
     changed = update(app(), text, read_text(text), endpoint=URL, kafka="kafka:9092")
 
     assert "          states: [items, seen, last]\n" in changed

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from google.protobuf.wrappers_pb2 import BytesValue, StringValue
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statefun import (
@@ -196,6 +196,15 @@ def test_format_2() -> None:
     assert generate(app(), runtime="2.2", endpoint=URL) == FORMAT_2
 
 
+def test_expirations_of_2_1() -> None:
+    """For 2.1, which does not know modes, it writes none; 2.0 gets names only."""
+    assert "expireAfter: 12h\n" in (text := generate(app(), runtime="2.1", endpoint=URL))
+    assert "expireMode" not in text
+    assert "            states:\n              - items\n              - last\n" in generate(
+        app(), runtime="2.0", endpoint=URL
+    )
+
+
 def test_embedded() -> None:
     """For the embedded runtime it writes its own kinds, and no entry for the app's functions."""
     assert generate(app(), runtime="embedded", endpoint=URL) == EMBEDDED
@@ -282,6 +291,7 @@ def catalogs(draw: st.DrawFn) -> Catalog:
     )
 
 
+@settings(deadline=None)
 @given(catalogs(), st.sampled_from(["2.2", "3.0", "3.1", "3.2", "3.3", "kzm", "embedded"]))
 def test_round_trip(catalog: Catalog, runtime: Runtime) -> None:
     """What is generated for an app is read without a word, and the check finds nothing."""

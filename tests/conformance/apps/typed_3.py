@@ -104,7 +104,7 @@ class LastBool(State):
 
 
 @functions.bind("cases/bool")
-def keep_bool(context: Context[LastBool], message: bool) -> None:  # noqa: FBT001 -- a message
+def keep_bool(context: Context[LastBool], message: bool) -> None:
     """Keep the last bool."""
     if context.state.last is not None:
         context.send(SINK.at("before"), context.state.last)
