@@ -68,7 +68,10 @@ if __name__ == "__main__":
     print(f"W1 from bytes {plain:.1f} us, from JSONL to JSONL {files:.1f} us: {files - plain:.1f} us more")
     line = b'{"amount": 5, "key": "user-0000001"}'
     pool = Default()
-    slow, fast = each(20_000, lambda: json_format.Parse(line, Ping())), each(20_000, lambda: parse(Ping, json.loads(line), pool))
+    slow, fast = (
+        each(20_000, lambda: json_format.Parse(line, Ping())),
+        each(20_000, lambda: parse(Ping, json.loads(line), pool)),
+    )
     print(f"in:  json_format.Parse {slow:.2f} us, the table {fast:.2f} us ({fast / slow:.2f} of it)")
     pong = Pong(value=5, origin="user-0000001")
     slow = each(20_000, lambda: json_format.MessageToJson(pong))

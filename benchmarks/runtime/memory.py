@@ -1,6 +1,6 @@
 """How much memory do a million addresses of 100 B and a backlog of a million messages take? In MB, and what it costs.
 
-    python benchmarks/runtime/memory.py [addresses]
+python benchmarks/runtime/memory.py [addresses]
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def messages(count: int) -> Iterator[tuple[str, bytes]]:
     """Yield a message for each address, in random order."""
     for number in ids("random", count):
         name = f"user-{number:07d}"
-        yield name, argument("type.googleapis.com/bench.Ping", Ping(amount=1, key=name + "x" * 70).SerializeToString(), "v3")
+        yield (
+            name,
+            argument("type.googleapis.com/bench.Ping", Ping(amount=1, key=name + "x" * 70).SerializeToString(), "v3"),
+        )
 
 
 def main(count: int) -> None:
