@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from statefun import __version__
 from statefun.cli import COMMANDS, command, main
@@ -292,6 +294,22 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
 
     assert (caught.value.code, capsys.readouterr().out) == (0, f"statefun {__version__}\n")
+
+
+def test_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m statefun` is the same program."""
+    monkeypatch.setattr(sys, "argv", ["statefun", "--version"])
+    with pytest.raises(SystemExit):
+        runpy.run_module("statefun", run_name="__main__")
+
+    assert capsys.readouterr().out == f"statefun {__version__}\n"
+
+
+def test_hooks() -> None:
+    """Each hook for pre-commit runs a command that there is."""
+    hooks = yaml.safe_load((Path(__file__).parent.parent / ".pre-commit-hooks.yaml").read_text())
+
+    assert [hook["entry"].split()[:2] for hook in hooks] == [["statefun", "check"], ["statefun", "lock"]]
 
 
 def test_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def open_request(request: bytes, guess: AnyWire, fixed: bool) -> Opened:  # noqa
         invocations = batch.invocations[:]
         if guess.shown_by(invocations[0]):
             return guess, batch, invocations
-    except (DecodeError, TypeError, IndexError):  # IndexError: there is no message in it
+    except (DecodeError, ValueError, TypeError, IndexError):  # IndexError: there is no message in it
         pass
     return _open_slowly(request, guess, fixed=fixed)
 
@@ -73,7 +73,7 @@ def _open_slowly(request: bytes, guess: AnyWire, *, fixed: bool) -> Opened:
     chosen = guess if fixed else wire
     try:
         batch = chosen.parse(request).invocation
-    except DecodeError as error:
+    except (DecodeError, ValueError) as error:  # ValueError: pure Python's for a text that is no UTF-8
         raise _malformed(request, error) from error
     return chosen, batch, batch.invocations[:]
 

@@ -64,7 +64,7 @@ class Wire:
             return ANY, data
         try:
             value = Value.FromString(data)
-        except DecodeError as error:
+        except (DecodeError, ValueError) as error:  # ValueError: pure Python's for a text that is no UTF-8
             msg = f"state {entry.state_name!r} holds {len(data)} bytes that are no google.protobuf.Any: {error}"
             raise UndecodableState(msg) from error
         return value.typename, value.value
