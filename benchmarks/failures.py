@@ -89,9 +89,7 @@ def ratios(scenario: str, wire: str, state: str) -> list[float]:
     from statefun import DeadLetter, KafkaEgress, RequestReplyHandler, dead_letter, raise_  # noqa: PLC0415 -- as above
 
     dead: Any = KafkaEgress[DeadLetter]("bench/dead", topic="dead")
-    handlers = [
-        RequestReplyHandler(functions(state, policy)) for policy in (raise_, dead_letter(dead, retries=2))
-    ]
+    handlers = [RequestReplyHandler(functions(state, policy)) for policy in (raise_, dead_letter(dead, retries=2))]
     data = request(scenario, wire, state)
     answers = {handler(data) for handler in handlers}
     assert len(answers) == 1, "the replies differ"

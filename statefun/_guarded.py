@@ -49,14 +49,15 @@ class GuardedTurn(Turn):
         self._undo = undo = Undo()
         self.tokens = GuardedTokens(undo)
 
-    def steps(self) -> Generator[Awaitable[object], None, None]:  # noqa: C901, PLR0912 -- each call would cost 1 %
+    def steps(self) -> Generator[Awaitable[object], None, None]:  # noqa: C901, PLR0912, PLR0915 -- a call costs 1 %
         """Work through the messages, as `Turn.steps` does; one that fails is taken back, and the others go on."""
         if self.missing is not None:
             return
         function, undo, reply = self.bound, self._undo, self.reply
-        fn, decoder_of, mark_of = function.call, function.decoders.get, reply.mark
-        mutable, changed, tokens = undo.mutable, undo.cells, undo.tokens
-        position, attempts, mark = 0, 0, mark_of()
+        fn, decoder_of = function.call, function.decoders.get
+        mutable, changes = undo.mutable, undo.changes
+        messages, delayed, records = reply.effects
+        position = attempts = sent = later = out = 0  # the last three are the mark, without the call
         try:
             for invocation in self._invocations:
                 while True:
@@ -83,12 +84,14 @@ class GuardedTurn(Turn):
                         break
                     except Exception as error:  # noqa: BLE001 -- the policy says what is done about it
                         attempts += 1
-                        if self._is_done_with(invocation, error, mark, attempts):
+                        if self._is_done_with(invocation, error, (0, sent, later, out), attempts):
                             attempts = 0
                             break
-                if changed or tokens:
-                    undo.go_on()
-                mark = mark_of()
+                if changes:
+                    changes.clear()
+                sent = len(messages)
+                if delayed or records:
+                    later, out = len(delayed), len(records)
                 position += 1
             if self.missing is None:
                 self.settle(reply)

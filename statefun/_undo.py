@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from statefun._cells import ASSIGNED, Cell, Change, Declared, encoded
+from statefun.errors import SendError
 from statefun.protocol import Stored
 
 __all__ = ["GuardedCell", "GuardedTokens", "Undo"]
@@ -21,15 +22,13 @@ class Undo:
     invocation, if it was looked at, and decoded again where one is taken back.
     """
 
-    __slots__ = ("cells", "mutable", "tokens")
+    __slots__ = ("changes", "mutable")
 
     def __init__(self) -> None:
-        self.cells: list[tuple[GuardedCell, Any, bool, Change]] = []
-        """Each cell that was written, with what it was."""
+        self.changes: list[tuple[GuardedCell | GuardedTokens, Any, bool, Any]] = []
+        """What was written, with what it was. The one who goes on to the next invocation clears it."""
         self.mutable: list[GuardedCell] = []
         """The cells whose values can change in place."""
-        self.tokens: list[tuple[GuardedTokens, str, bool]] = []
-        """Each token that was added (True) or removed."""
 
     def keep(self) -> None:
         """Encode what can change in place: that is where the next invocation is taken back to. Raises StateError."""
@@ -37,28 +36,28 @@ class Undo:
         if len(mutable) == 1:
             cell = mutable[0]
             if cell.live:
-                cell.point = encoded(cell.spec, cell.value)
+                value = cell.value
+                try:
+                    cell.point = None if value is None else cell.spec.type.encode(value)
+                except SendError:
+                    encoded(cell.spec, value)  # raises it with the name of the state
             return
         # first all of them: if one has no bytes, it is this invocation that is taken back
-        points = [(cell, encoded(cell.spec, cell.value)) for cell in mutable if cell.live]
+        points = [
+            (cell, None if cell.value is None else encoded(cell.spec, cell.value)) for cell in mutable if cell.live
+        ]
         for cell, point in points:
             cell.point = point
 
-    def go_on(self) -> None:
-        """Forget what the invocation did: it stays."""
-        self.cells.clear()
-        self.tokens.clear()
-
     def roll_back(self) -> None:
         """Take back what the invocation did."""
-        for cell, value, live, change in reversed(self.cells):
-            cell.put_back(value, change, live=live)
-        for tokens, token, added in reversed(self.tokens):
-            (tokens.forget if added else tokens.remember)(token)
-        self.go_on()
+        for changed, *before in reversed(self.changes):
+            changed.put_back(*before)
+        self.changes.clear()
         for cell in self.mutable:
             if cell.live:
-                cell.value = cell.spec.type.decode(cell.point)
+                point = cell.point
+                cell.value = None if point is None else cell.spec.type.decode(point)
 
 
 class GuardedCell(Cell):
@@ -66,16 +65,16 @@ class GuardedCell(Cell):
 
     __slots__ = ("_note", "point")
 
-    point: bytes
-    """What a value that can change in place encoded to after the last invocation; there if it was looked at then."""
+    point: bytes | None
+    """What a value that can change in place encoded to after the last invocation, if it was looked at until then."""
 
     def __init__(self, spec: Declared, received: Stored | None, undo: Undo) -> None:
         super().__init__(spec, received)
-        self._note = undo.cells.append
+        self._note = undo.changes.append
         if not spec.type.immutable:
             undo.mutable.append(self)
 
-    def put_back(self, value: Any, change: Change, *, live: bool) -> None:
+    def put_back(self, value: Any, live: bool, change: Change) -> None:  # noqa: FBT001 -- as it was written down
         """Be what it was."""
         self.value, self.live, self._change = value, live, change
 
@@ -110,23 +109,19 @@ class GuardedTokens(set[str]):
 
     def __init__(self, undo: Undo) -> None:
         super().__init__()
-        self._note = undo.tokens.append
+        self._note = undo.changes.append
 
     def add(self, token: str, /) -> None:
         """Add a token."""
-        self._note((self, token, True))
+        self._note((self, token, True, None))
         super().add(token)
 
     def discard(self, token: object, /) -> None:
         """Remove a token, if it is there."""
         if isinstance(token, str) and token in self:
-            self._note((self, token, False))
+            self._note((self, token, False, None))
             super().discard(token)
 
-    def remember(self, token: str) -> None:
-        """Add a token again."""
-        super().add(token)
-
-    def forget(self, token: str) -> None:
-        """Remove a token again."""
-        super().discard(token)
+    def put_back(self, token: str, added: bool, _change: None) -> None:  # noqa: FBT001 -- as it was written down
+        """Remove a token that was added, add one that was removed."""
+        (super().discard if added else super().add)(token)
