@@ -112,9 +112,10 @@ class GuardedTokens(set[str]):
         self._note = undo.changes.append
 
     def add(self, token: str, /) -> None:
-        """Add a token."""
-        self._note((self, token, True, None))
-        super().add(token)
+        """Add a token, if it is not there."""
+        if token not in self:
+            self._note((self, token, True, None))
+            super().add(token)
 
     def discard(self, token: object, /) -> None:
         """Remove a token, if it is there."""
