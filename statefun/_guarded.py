@@ -49,13 +49,12 @@ class GuardedTurn(Turn):
         self._undo = undo = Undo()
         self.tokens = GuardedTokens(undo)
 
-    def steps(self) -> Generator[Awaitable[object], None, None]:  # noqa: C901, PLR0912, PLR0915 -- a call costs 1 %
+    def steps(self) -> Generator[Awaitable[object], None, None]:  # noqa: C901, PLR0912 -- a call costs 1 %
         """Work through the messages, as `Turn.steps` does; one that fails is taken back, and the others go on."""
         if self.missing is not None:
             return
         function, undo, reply = self.bound, self._undo, self.reply
-        fn, decoder_of = function.call, function.decoders.get
-        mutable, changes = undo.mutable, undo.changes
+        fn, decoder_of, mutable, changes = function.call, function.decoders.get, undo.mutable, undo.changes
         messages, delayed, records = reply.effects
         position = attempts = sent = later = out = 0  # the last three are the mark, without the call
         try:
@@ -83,8 +82,7 @@ class GuardedTurn(Turn):
                             undo.keep()
                         break
                     except Exception as error:  # noqa: BLE001 -- the policy says what is done about it
-                        attempts += 1
-                        if self._is_done_with(invocation, error, (0, sent, later, out), attempts):
+                        if self._is_done_with(invocation, error, (0, sent, later, out), attempts := attempts + 1):
                             attempts = 0
                             break
                 if changes:

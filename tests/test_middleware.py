@@ -255,10 +255,14 @@ def test_async_under_the_plain_handler(first: bool) -> None:
     app = App()
     if first:
         app.waiting("a")
-    with pytest.raises(BindError) as raised:
+
+    def serve() -> None:
         handler = RequestReplyHandler(app.functions)
         app.waiting("a")
         handler(DATA)
+
+    with pytest.raises(BindError) as raised:
+        serve()
     assert str(raised.value).startswith("cannot bind 'example/f' to App.__init__.<locals>.f (test_middleware.py:")
     assert ": the middleware App.waiting.<locals>.around (test_middleware.py:" in str(raised.value)
     assert str(raised.value).endswith(
@@ -304,7 +308,7 @@ def test_plain_around_async_middleware() -> None:
 
 
 def test_hidden_async() -> None:
-    """A function whose async is hidden from bind is found out under plain middleware, and is no failure of a message."""
+    """A function whose async is hidden from bind is found out under plain middleware: no failure of a message."""
     app = App(on_failure=skip)
 
     async def hidden(context: Context, message: int) -> None: ...
