@@ -51,8 +51,8 @@ class Undo:
 
     def roll_back(self) -> None:
         """Take back what the invocation did."""
-        for changed, *before in reversed(self.changes):
-            changed.put_back(*before)
+        for changed, value, flag, change in reversed(self.changes):
+            changed.put_back(value, flag, change)
         self.changes.clear()
         for cell in self.mutable:
             if cell.live:

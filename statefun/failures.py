@@ -292,7 +292,7 @@ def decided(on_failure: OnFailure, error: Exception) -> Policy:
         return raise_
     if isinstance(on_failure, (Raise, Skip, DeadLetters)):
         return on_failure
-    policy: object = on_failure(error)
+    policy = cast("object", on_failure(error))  # to a checker it cannot be anything else
     if isinstance(policy, (Raise, Skip, DeadLetters)):
         return policy
     close = getattr(policy, "close", None)

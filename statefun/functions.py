@@ -38,6 +38,9 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
     """A bound function: callable like the function itself, and a reference to it."""
 
     is_async: bool
+    on_loop: bool
+    off_loop: bool
+    guarded: bool
     known_types: dict[type, Type[Any]]
     decoders: dict[str, Callable[[bytes], Any]]
     state_class: type[State]

@@ -82,7 +82,8 @@ def adding(on_failure: OnFailure, ran: list[int] | None = None) -> StatefulFunct
 def answered(wire: Wire, functions: StatefulFunctions, *messages: AnyPb, **options: Any) -> Answer:
     """Let a plain handler answer."""
     handler = RequestReplyHandler(functions, clock=options.pop("clock", None))
-    return answer_of(wire, handler(request(wire, *messages, **{"states": ASKED, **options})))
+    options.setdefault("states", ASKED)
+    return answer_of(wire, handler(request(wire, *messages, **options)))
 
 
 # --- the policies ---
@@ -180,7 +181,10 @@ def test_a_decision_that_fails(wire: Wire) -> None:
 
     with pytest.raises(KeyError):
         answered(wire, adding(broken), int_(-5))
-    nothing: Any = lambda _: None  # noqa: E731
+
+    def nothing(error: Exception) -> Any:
+        return None
+
     with pytest.raises(DeclarationError):
         answered(wire, adding(nothing), int_(-5))
 

@@ -376,9 +376,11 @@ def test_a_generator() -> None:
 
 def test_other_parameters() -> None:
     """What does not take a context, a message and what runs the function is refused."""
-    around: Any = lambda context, proceed: None  # noqa: E731
+
+    def around(context: Context, proceed: Proceed) -> None: ...
+
     with pytest.raises(DeclarationError) as raised:
-        StatefulFunctions().middleware(around)
+        StatefulFunctions().middleware(around)  # type: ignore[type-var]
     assert str(raised.value).endswith(
         ": it cannot be called with a context, a message and what runs the function: too many positional arguments\n"
         "  help: def timed(context: Context, message: Sendable, proceed: Callable[[], None]) -> None"
