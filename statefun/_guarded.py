@@ -51,7 +51,7 @@ class GuardedTurn(Turn):
 
     def steps(self) -> Generator[Awaitable[object], None, None]:  # noqa: C901, PLR0912 -- a call costs 1 %
         """Work through the messages, as `Turn.steps` does; one that fails is taken back, and the others go on."""
-        if self.missing is not None:
+        if self._is_over():
             return
         function, undo, reply = self.bound, self._undo, self.reply
         fn, decoder_of, mutable, changes = function.call, function.decoders.get, undo.mutable, undo.changes
@@ -91,7 +91,7 @@ class GuardedTurn(Turn):
                 if delayed or records:
                     later, out = len(delayed), len(records)
                 position += 1
-            if self.missing is None:
+            if self.missing is None and (self.opened or self._handed):
                 self.settle(reply)
         except BaseException as error:
             if not (self._is_over() and may_come_of_missing(error)):

@@ -24,7 +24,7 @@ from statefun.errors import (
     UnknownFunction,
     with_help,
 )
-from statefun.types import Sendable, Type, custom_type
+from statefun.types import Sendable, Type
 
 if TYPE_CHECKING:
     from statefun.protocol import Header
@@ -153,7 +153,8 @@ def _time(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 does not know the Z of other writers
 
 
-custom_type("statefun.python/dead-letter", DeadLetter, encode=_encode, decode=_decode)
+# what custom_type does, which imports inspect
+DeadLetter.__statefun_type__ = Type("statefun.python/dead-letter", DeadLetter, encode=_encode, decode=_decode)
 
 
 def name_of(error: Exception) -> str:
