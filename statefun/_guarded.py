@@ -51,14 +51,13 @@ class GuardedTurn(Turn):
 
     def steps(self) -> Generator[Awaitable[object], None, None]:  # noqa: C901, PLR0912 -- a call costs 1 %
         """Work through the messages, as `Turn.steps` does; one that fails is taken back, and the others go on."""
-        if self._is_over():
-            return
         function, undo, reply = self.bound, self._undo, self.reply
         fn, decoder_of, mutable, changes = function.call, function.decoders.get, undo.mutable, undo.changes
         messages, delayed, records = reply.effects
-        position = attempts = sent = later = out = 0  # the last three are the mark, without the call
+        attempts = sent = later = out = 0  # the last three are the mark, without the call
+        invocation: Invocation | None = None
         try:
-            for invocation in self._invocations:
+            for invocation in () if self._is_over() else self._invocations:
                 while True:
                     try:
                         argument = invocation.argument
@@ -90,15 +89,21 @@ class GuardedTurn(Turn):
                 sent = len(messages)
                 if delayed or records:
                     later, out = len(delayed), len(records)
-                position += 1
+            invocation = None
             if self.missing is None and (self.opened or self._handed):
                 self.settle(reply)
         except BaseException as error:
             if not (self._is_over() and may_come_of_missing(error)):
-                self._blame(error, position)
+                self._blame(error, self._position(invocation))
                 raise
         finally:
             self.end()
+
+    def _position(self, invocation: Invocation | None) -> int:
+        """Return the position of an invocation; behind the last one if it is None."""
+        invocations = self._invocations
+        found = (position for position, other in enumerate(invocations) if other is invocation)
+        return next(found, len(invocations))
 
     def _is_done_with(self, invocation: Invocation, error: Exception, mark: Mark, attempts: int) -> bool:
         """Take an invocation back, and see to its message; tell whether that is done, or it is to be run again.
