@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 60
 CALLS = 30
-LIMITS = {"an int": 1.03, "a message": 1.16, "nothing": 1.03}
+LIMITS = {"a message": 1.16, "an int": 1.03, "nothing": 1.03}
+"""What it may cost."""
 STATES = ("a message", "an int", "nothing")
 
 
