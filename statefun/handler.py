@@ -123,7 +123,8 @@ class AsyncRequestReplyHandler(_Handler):
 
     Async functions run on the loop. The plain ones of a request run in one of `threads` threads, all its messages in
     one hop and in order, so that they do not hold up the loop; with `threads=0` they run on the loop, which is faster
-    where they do not block. Requests of different addresses run at the same time. `wire`, `module` and `clock` are as above.
+    where they do not block. Requests of different addresses run at the same time. The other options are as
+    above.
     """
 
     def __init__(
