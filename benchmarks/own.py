@@ -5,12 +5,13 @@ They run in an environment that holds a compiled copy of the package and protobu
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,12 +47,16 @@ def request(scenario: str, wire: str, count: int | None = None) -> bytes:
     """Return the bytes of a request of `count` messages."""
     import scenarios  # noqa: PLC0415 -- only there in the environment
 
-    if wire not in _wires:
-        _wires[wire] = scenarios.wire_classes(wire)
-    return scenarios.request(scenario, wire, _wires[wire], count)
+    return scenarios.request(scenario, wire, classes(wire), count)
 
 
-_wires: dict[str, object] = {}
+@functools.cache
+def classes(wire: str) -> dict[str, Any]:
+    """Return the messages of a wire: they can be made once a process."""
+    import scenarios  # noqa: PLC0415 -- as above
+
+    made: dict[str, Any] = scenarios.wire_classes(wire)
+    return made
 
 
 def cpu_seconds(call: Callable[[bytes], bytes], request: bytes, calls: int) -> float:

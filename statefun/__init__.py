@@ -27,6 +27,7 @@ from statefun.errors import (
     UnexpectedMessage,
     UserCodeError,
 )
+from statefun.failures import DeadLetter, dead_letter, raise_, skip
 from statefun.functions import StatefulFunction, StatefulFunctions
 from statefun.handler import AsyncRequestReplyHandler, RequestReplyHandler
 from statefun.references import FunctionRef, Target
@@ -39,6 +40,7 @@ __all__ = [
     "BindError",
     "ConfigError",
     "Context",
+    "DeadLetter",
     "Egress",
     "FunctionRef",
     "KafkaEgress",
@@ -59,10 +61,13 @@ __all__ = [
     "UserCodeError",
     "ValueSpec",
     "custom_type",
+    "dead_letter",
     "errors",
     "json_type",
     "kafka_egress_record",
     "kinesis_egress_record",
+    "raise_",
+    "skip",
     "types",
     "value",
 ]

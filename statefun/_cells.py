@@ -22,7 +22,7 @@ from statefun.types import ANY_TYPE
 if TYPE_CHECKING:
     from statefun.protocol import Reply
 
-__all__ = ["Cell", "Cells", "Declared", "check_name"]
+__all__ = ["ASSIGNED", "Cell", "Cells", "Change", "Declared", "check_name", "encoded"]
 
 
 class Declared(Protocol):
@@ -39,7 +39,7 @@ class Declared(Protocol):
         ...
 
 
-class _Change(enum.Enum):
+class Change(enum.Enum):
     """What was done to a value, besides looking at it and changing it in place."""
 
     NONE = enum.auto()
@@ -49,7 +49,7 @@ class _Change(enum.Enum):
     """The batch is over: nothing can be done any more."""
 
 
-_NONE, _ASSIGNED, _DELETED, _ENDED = _Change  # a global costs half of what an attribute of the class does
+_NONE, ASSIGNED, _DELETED, _ENDED = Change  # a global costs half of what an attribute of the class does
 
 
 class Cell:
@@ -84,7 +84,7 @@ class Cell:
         elif spec.default is not None:
             self.value = spec.default()
             # looking at a default writes nothing: what it encodes to is remembered, to see whether it was changed
-            self._before = None if spec.type.immutable else _encoded(spec, self.value)
+            self._before = None if spec.type.immutable else encoded(spec, self.value)
         self.live = True
         return self.value
 
@@ -98,7 +98,7 @@ class Cell:
             self.delete()
             return
         self.value = spec.check(value)
-        self.live, self._change = True, _ASSIGNED
+        self.live, self._change = True, ASSIGNED
 
     def delete(self) -> None:
         """Delete the value."""
@@ -133,12 +133,12 @@ class Cell:
             msg = f"state {spec.name!r} is set to a google.protobuf.Any by name, not to {got}; pack it"
             raise StateError(msg)
         if spec.is_any:
-            self.value, self.live, self._change = self._any_to_store(value), False, _ASSIGNED
+            self.value, self.live, self._change = self._any_to_store(value), False, ASSIGNED
             return
         if decoder(spec.type, value.type_url) is None:
             msg = f"state {spec.name!r} holds {_hints.show(spec.type.cls)}, not {short(value.type_url)}"
             raise StateError(msg)
-        self.value, self.live, self._change = _decoded(spec, value.type_url, value.value), True, _ASSIGNED
+        self.value, self.live, self._change = _decoded(spec, value.type_url, value.value), True, ASSIGNED
 
     def _any_to_store(self, value: AnyPb) -> Stored:
         known = self._received[0] if self._received is not None else ANY
@@ -158,11 +158,11 @@ class Cell:
             return stored
         if self.value is None:
             return None
-        data = _encoded(self.spec, self.value)
+        data = encoded(self.spec, self.value)
         return None if self._is_untouched_default(data) else (self.spec.type.typename, data)
 
     def _is_untouched_default(self, data: bytes) -> bool:
-        if self._change is _ASSIGNED or (self._change is _NONE and self._received is not None):
+        if self._change is ASSIGNED or (self._change is _NONE and self._received is not None):
             return False
         return self._before is None or data == self._before
 
@@ -175,7 +175,7 @@ class Cell:
             try:
                 data = spec.type.encode(self.value)
             except SendError:
-                data = _encoded(spec, self.value)  # raises it with the name of the state
+                data = encoded(spec, self.value)  # raises it with the name of the state
             if data != received[1] and (spec.expire_after_write is None or not self._means(data, received)):
                 reply.write_state(spec.name, spec.type.typename, data)
             return
@@ -191,7 +191,7 @@ class Cell:
         To see that costs one more encoding. It is done where a needless write would show: it restarts the expiration.
         """
         spec = self.spec
-        return _encoded(spec, _decoded(spec, *received)) == data
+        return encoded(spec, _decoded(spec, *received)) == data
 
     def end(self) -> None:
         """Let every later use raise ContextError."""
@@ -234,7 +234,7 @@ class Cells:
             spec = self._specs[index]
             if self.ended:
                 raise _ended(spec.name)
-            cell = self.opened[index] = Cell(spec, self.load(index, spec))
+            cell = self.opened[index] = self._new_cell(spec, self.load(index, spec))
         return cell
 
     def look(self, index: int) -> Any:
@@ -280,7 +280,10 @@ class Cells:
         check_name(name)
         if self.ended:
             raise _ended(name)
-        return Cell(_Undeclared(name), self.load_undeclared(name))
+        return self._new_cell(_Undeclared(name), self.load_undeclared(name))
+
+    def _new_cell(self, spec: Declared, stored: Stored | None) -> Cell:
+        return Cell(spec, stored)
 
     def settle(self, reply: Reply) -> None:
         """Write down what was changed."""
@@ -343,7 +346,7 @@ def _ended(name: str) -> ContextError:
     return ContextError(f"state {name!r} belongs to an invocation that has ended")
 
 
-def _encoded(spec: Declared, value: Any) -> bytes:
+def encoded(spec: Declared, value: Any) -> bytes:
     try:
         return spec.type.encode(value)
     except SendError as error:

@@ -21,7 +21,7 @@ from statefun.context import Context
 from statefun.errors import BindError, StateError
 from statefun.state import State, ValueSpec, specs_of
 
-__all__ = ["Signature", "describe", "read_signature"]
+__all__ = ["Signature", "describe", "is_async", "read_signature", "why_no_middleware"]
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _STARS: dict[object, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
@@ -219,6 +219,20 @@ def is_async(fn: Any) -> bool:
         return known
     call: object = getattr(fn, "__call__", None)  # noqa: B004 -- an object's own, not whether there is one
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(call)
+
+
+def why_no_middleware(fn: Any) -> tuple[str, str]:
+    """Say why a callable cannot be a middleware, and what to do; two empty texts if it can."""
+    inner = innermost(fn)
+    if inner is not None and (inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)):
+        return "it is a generator function: calling it would run nothing", "call proceed() where it yields"
+    try:
+        inspect.signature(fn).bind("context", "message", "proceed")
+    except (TypeError, ValueError) as error:
+        return f"it cannot be called with a context, a message and what runs the function: {error}", (
+            "def timed(context: Context, message: Sendable, proceed: Callable[[], None]) -> None"
+        )
+    return "", ""
 
 
 def _class_of(hint: Any) -> Any:

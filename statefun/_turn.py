@@ -21,7 +21,7 @@ from statefun.errors import BindError, MissingState, UndecodableState, with_help
 from statefun.functions import StatefulFunction
 from statefun.protocol import ANY, Batch, Invocation, MissingStates, MissingStateSpec, StateEntry, Stored, Wire
 
-__all__ = ["Turn"]
+__all__ = ["Turn", "may_come_of_missing", "new_context"]
 
 new_context: Callable[[type[Context[Any]]], Context[Any]] = object.__new__
 
@@ -67,7 +67,7 @@ class Turn(Surroundings):
         if self._is_over():
             return
         function = self.bound
-        fn, decoder_of = function.fn, function.decoders.get
+        fn, decoder_of = function.call, function.decoders.get
         position = 0
         try:
             for invocation in self._invocations:
@@ -94,7 +94,7 @@ class Turn(Surroundings):
         except GeneratorExit:
             raise
         except BaseException as error:
-            if not (self._is_over() and _may_come_of_missing(error)):
+            if not (self._is_over() and may_come_of_missing(error)):
                 self._blame(error, position)
                 raise
         finally:
@@ -214,7 +214,7 @@ class _NotRegistered(BaseException):
     """
 
 
-def _may_come_of_missing(error: BaseException) -> bool:
+def may_come_of_missing(error: BaseException) -> bool:
     """Tell whether an error may be what a function made of _NotRegistered: itself, an Exception, a TaskGroup's group.
 
     A KeyboardInterrupt or a cancellation is not: it has to go on.

@@ -158,7 +158,8 @@ def _held_by(owner: object) -> Iterator[Any]:
     for value in vars(owner).values():
         cls: type[object] = value.__class__
         policy = cls.__module__.partition(".")[0] == "statefun" and not _is_egress(value)
-        names = [*getattr(value, "__dict__", ()), *getattr(cls, "__slots__", ())] if policy else []
+        kept = ("__dict__", "__slots__", "_fields")  # _fields: of a NamedTuple
+        names = [name for where in kept for name in getattr(value, where, ())] if policy else []
         yield from (one for one in (value, *(getattr(value, name, None) for name in names)) if _is_egress(one))
 
 

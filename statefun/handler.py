@@ -6,15 +6,18 @@ Here: the plain and the async handler. Which server the bytes come through is no
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Awaitable, Generator
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, TypeVar
 
+from statefun._guarded import GuardedTurn
 from statefun._turn import Turn
 from statefun._wire import AnyWire, Version, encode_missing, open_request, wire_of
 from statefun.errors import BindError, ConfigError
+from statefun.middleware import off_loop
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+    from datetime import datetime
 
     from statefun.functions import StatefulFunctions
     from statefun.module import Module
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncRequestReplyHandler", "RequestReplyHandler"]
 
 Steps = Generator[Awaitable[object], None, None]
+T = TypeVar("T")
+Clock = Callable[[], "datetime"]
 THREADS = 32
 """How many requests for plain functions an async handler works on at once, if not told otherwise."""
 
@@ -30,7 +35,7 @@ class _Handler:
     """What both handlers do: open a request, find its function, encode the outcome."""
 
     def __init__(
-        self, functions: StatefulFunctions, *, wire: Version | None = None, module: Module | None = None
+        self, functions: StatefulFunctions, wire: Version | None, module: Module | None, clock: Clock | None
     ) -> None:
         if wire not in (None, "v2", "v3"):
             msg = f"wire is 'v2', 'v3' or None (told from each request), not {wire!r}"
@@ -43,6 +48,7 @@ class _Handler:
 
             require(functions, module)
         self._functions = functions
+        self._clock = clock
         self._fixed = wire is not None
         self._guess: AnyWire = wire_of(wire or "v3")
         self._table = functions.table
@@ -61,32 +67,41 @@ class _Handler:
         target = batch.target
         function = self._table.get((target.namespace, target.type))
         if function is None:
-            function = self._functions.for_type(target.namespace, target.type)
+            function = self._functions.stand_in(target.namespace, target.type)
+        if function.guarded:
+            return GuardedTurn(function, wire, batch, invocations, self._clock)
         return Turn(function, wire, batch, invocations)
 
 
 class RequestReplyHandler(_Handler):
     """Answer requests in the calling thread: handler(request_bytes) -> reply_bytes.
 
-    Every function must be a plain one. `wire` fixes the version of the protocol; by default it is told from each
-    request. `module` is the module.yaml that deploys the app, as `statefun.module.read` gives it: the app is checked
-    against it. Raises BindError for an async function, ConfigError for a broken installation, ModuleError for an app
-    that does not fit its module; at a call, PeerError for a request that cannot be served, and what the function
-    raises, unchanged.
+    Every function must be a plain one, and every middleware. `wire` fixes the version of the protocol; by default it is
+    told from each request. `module` is the module.yaml that deploys the app, as `statefun.module.read` gives it: the
+    app is checked against it. `clock` is asked for the time of a dead letter. Raises BindError for an async function or
+    middleware, ConfigError for a broken installation, ModuleError for an app that does not fit its module; at a call,
+    PeerError for a request that cannot be served, and what the function raises, unchanged.
     """
 
     def __init__(
-        self, functions: StatefulFunctions, *, wire: Version | None = None, module: Module | None = None
+        self,
+        functions: StatefulFunctions,
+        *,
+        wire: Version | None = None,
+        module: Module | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(functions, wire=wire, module=module)
+        super().__init__(functions, wire, module, clock)
         self._refuse_async()
 
     def _refuse_async(self) -> None:
         for function in self._functions:
-            if function.is_async:
+            if function.on_loop:
                 from statefun._signature import describe  # noqa: PLC0415 -- imported when the function was bound
 
-                problem = "it is async, and RequestReplyHandler would never await it"
+                layers = [layer.described for layer in self._functions.layers if layer.is_async]
+                what = "it" if function.is_async else f"the middleware {layers[0]} around it"
+                problem = f"{what} is async, and RequestReplyHandler would never await it"
                 help = "serve it with AsyncRequestReplyHandler"
                 raise BindError(function.typename, describe(function), problem, help)
 
@@ -108,7 +123,8 @@ class AsyncRequestReplyHandler(_Handler):
 
     Async functions run on the loop. The plain ones of a request run in one of `threads` threads, all its messages in
     one hop and in order, so that they do not hold up the loop; with `threads=0` they run on the loop, which is faster
-    where they do not block. Requests of different addresses run at the same time.
+    where they do not block. Requests of different addresses run at the same time. The other options are as
+    above.
     """
 
     def __init__(
@@ -118,8 +134,9 @@ class AsyncRequestReplyHandler(_Handler):
         threads: int = THREADS,
         wire: Version | None = None,
         module: Module | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(functions, wire=wire, module=module)
+        super().__init__(functions, wire, module, clock)
         if threads.__class__ is not int or threads < 0:
             msg = f"threads is a number of threads, or 0, not {threads!r}"
             raise ConfigError(msg)
@@ -130,18 +147,22 @@ class AsyncRequestReplyHandler(_Handler):
         """Answer one request."""
         turn = self._open(request)
         steps = turn.steps()
-        if not self._threads or turn.bound.is_async:
+        if not self._threads or turn.bound.on_loop:
+            if turn.bound.off_loop:  # an async middleware around a plain function, which keeps its thread
+                off_loop.set(self._run_in_thread if self._threads else None)
             await _drive(steps, next(steps, None))
             return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
+        first = await self._run_in_thread(lambda: next(steps, None))
+        if first is not None:
+            turn.bound.is_async = turn.bound.on_loop = True  # a decorator hid it: from now on it stays on the loop
+            await _drive(steps, first)
+        return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
+
+    async def _run_in_thread(self, call: Callable[[], T]) -> T:
         import asyncio  # noqa: PLC0415 -- the loop runs, so it is there; `import statefun` must not pay for it
 
         context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        first = await loop.run_in_executor(self._executor(), lambda: context.run(next, steps, None))
-        if first is not None:
-            turn.bound.is_async = True  # a decorator hid it: from now on it stays on the loop
-            await _drive(steps, first)
-        return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
+        return await asyncio.get_running_loop().run_in_executor(self._executor(), context.run, call)
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._pool is None:

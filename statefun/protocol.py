@@ -9,7 +9,7 @@ and request-reply.proto of 3.x), so that a parsed request satisfies them as it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ class Batch(Protocol):
         ...
 
 
-class Mark(Protocol):
-    """A point in a reply to which it can be rolled back."""
+Mark = tuple[int, int, int, int]
+"""A point in a reply to which it can be rolled back: how many state changes, messages, delayed ones, records it has."""
 
 
 class Reply(Protocol):
@@ -151,6 +151,11 @@ class Reply(Protocol):
 
     def encode(self) -> bytes:
         """Return the bytes of the reply."""
+        ...
+
+    @property
+    def effects(self) -> tuple[Sized, Sized, Sized]:
+        """What messages, delayed messages and records are appended to; their lengths are the last three of a mark."""
         ...
 
     def mark(self) -> Mark:

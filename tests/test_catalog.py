@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from statefun import Context, FunctionRef, KafkaEgress, KinesisEgress, MessageEgress, State, StatefulFunctions, value
+from statefun import (
+    Context,
+    DeadLetter,
+    FunctionRef,
+    KafkaEgress,
+    KinesisEgress,
+    MessageEgress,
+    State,
+    StatefulFunctions,
+    dead_letter,
+    skip,
+    value,
+)
 from statefun.catalog import Catalog, CatalogEgress, CatalogFunction, CatalogState
 
 SHIPPING = FunctionRef[int | str]("shop/shipping")
@@ -240,3 +252,19 @@ def test_policies() -> None:
         ("shop/clicks", ("shop/cart",)),
         ("shop/receipts", ()),
     ]
+
+
+def test_dead_letters() -> None:
+    """The egress of dead letters is found, with the functions whose messages may leave through it."""
+    functions = StatefulFunctions(on_failure=dead_letter(MessageEgress[DeadLetter]("shop/dead")))
+    functions.register("shop/cart", _takes_int)
+    functions.register("shop/till", _takes_int, on_failure=dead_letter(MessageEgress[DeadLetter]("shop/lost")))
+    functions.register("shop/desk", _takes_int, on_failure=skip)
+
+    assert [(egress.typename, egress.users) for egress in Catalog.of(functions).egresses] == [
+        ("shop/dead", ("shop/cart",)),
+        ("shop/lost", ("shop/till",)),
+    ]
+
+
+def _takes_int(context: Context, message: int) -> None: ...

@@ -7,7 +7,7 @@ when the reply is joined. (With `add()` and attributes a message costs twice as 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from statefun._primitives import varint
 from statefun.address import split_typename
@@ -168,13 +168,18 @@ class EncodedReply:
 
     # --- taking back ---
 
+    @property
+    def effects(self) -> tuple[list[bytes], list[bytes], list[bytes]]:
+        """What messages, delayed messages and records are appended to."""
+        return self._messages, self._delayed, self._egress
+
     def mark(self) -> Mark:
         """Return the point reached."""
-        return _Mark((len(self._mutations), len(self._messages), len(self._delayed), len(self._egress)))
+        return len(self._mutations), len(self._messages), len(self._delayed), len(self._egress)
 
     def rollback(self, mark: Mark) -> None:
         """Take back everything since that point."""
-        mutations, messages, delayed, egress = cast("_Mark", mark)  # a reply is given its own marks
+        mutations, messages, delayed, egress = mark
         del self._mutations[mutations:], self._messages[messages:], self._delayed[delayed:], self._egress[egress:]
 
     # --- the whole ---
@@ -225,12 +230,6 @@ class EncodedReply:
             parts.append(before + data + tail)
             return
         parts += [before, data, tail] if tail else [before, data]
-
-
-class _Mark(tuple[int, int, int, int]):
-    """The lengths of the four lists."""
-
-    __slots__ = ()
 
 
 def named(tag: bytes, text: str) -> bytes:

@@ -284,16 +284,16 @@ class _Recorded:
     def encode(self) -> bytes:
         raise NotImplementedError  # there is no wire
 
+    @property
+    def effects(self) -> tuple[list[Sent], list[Delayed], list[tuple[str, AnyPb]]]:
+        return self.sent, self.delayed, self.egressed
+
     def mark(self) -> Mark:
-        return _Mark((len(self.sent), len(self.delayed), len(self.cancelled), len(self.egressed)))
+        return len(self.cancelled), len(self.sent), len(self.delayed), len(self.egressed)
 
     def rollback(self, mark: Mark) -> None:
-        sent, delayed, cancelled, egressed = cast("_Mark", mark)  # a reply is given its own marks
+        cancelled, sent, delayed, egressed = mark
         del self.sent[sent:], self.delayed[delayed:], self.cancelled[cancelled:], self.egressed[egressed:]
-
-
-class _Mark(tuple[int, int, int, int]):
-    __slots__ = ()
 
 
 def _to(target: str, identity: str) -> Address:

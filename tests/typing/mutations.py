@@ -86,6 +86,12 @@ MUTATIONS = {
         'def record(self, value: V_contra, /, *, key: str = "", headers: Sequence[Header]',
         'def record(self, value: V_contra, /, *, key: str = "", headers: Any',
     ),
+    # failures
+    "on_failure takes anything": Mutation("on_failure: OnFailure", "on_failure: Any"),
+    "dead letters leave anywhere": Mutation(
+        "def dead_letter(egress: DeadLetterEgress | KinesisEgress[DeadLetter]", "def dead_letter(egress: object"
+    ),
+    "middleware is any function": Mutation("bound=Middleware | AsyncMiddleware", "bound=Callable[..., object]"),
     # the test kit
     "sent.to() gives Any": Mutation("-> list[M]:", "-> list[Any]:"),
     "context() forgets the state": Mutation("-> RecordingContext[S]: ...", "-> RecordingContext[Any]: ..."),
