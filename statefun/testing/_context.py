@@ -23,6 +23,7 @@ from statefun.egress import TypedEgress
 from statefun.protocol import Header, Invocation, Mark, StateEntry, Stored
 from statefun.references import FunctionRef, Target
 from statefun.state import State, ValueSpec, cells_of, specs_of
+from statefun.testing._show import Shown
 from statefun.types import Sendable, Type
 
 __all__ = ["Delayed", "Egressed", "Egresses", "Messages", "RecordingContext", "Sent", "context"]
@@ -33,15 +34,15 @@ M = TypeVar("M", bound=Sendable)
 X = TypeVar("X")
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sent(Shown):
     """A message that was sent, decoded from what would have left."""
 
     to: Address
     message: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Delayed(Sent):
     """A message that was sent with a delay, of whole milliseconds."""
 
@@ -49,8 +50,8 @@ class Delayed(Sent):
     token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Egressed:
+@dataclass(frozen=True, slots=True, repr=False)
+class Egressed(Shown):
     """A value that was sent out, with its options (key=...), and the record that would have left."""
 
     egress: str
@@ -160,11 +161,12 @@ def context(
     are "<namespace>/<type>/<identity>". Raises DeclarationError for another text.
     """
     given = State() if state is None else state
-    around = _HandMade(_address(address), None if caller is None else _address(caller), tuple(headers), given)
+    around = _HandMade(parse_address(address), None if caller is None else parse_address(caller), tuple(headers), given)
     return RecordingContext(around)
 
 
-def _address(given: str | Address) -> Address:
+def parse_address(given: str | Address) -> Address:
+    """Return an address, given as one or as its text. Raises DeclarationError."""
     return given if isinstance(given, Address) else Address.parse(given)
 
 
