@@ -5,7 +5,16 @@ Only names of the modules below are here; each is documented where it is defined
 
 from __future__ import annotations
 
-from statefun.testing._context import Delayed, Egressed, Egresses, Messages, RecordingContext, Sent, context
+from statefun.testing._context import (
+    Delayed,
+    Egressed,
+    Egresses,
+    MakeContext,
+    Messages,
+    RecordingContext,
+    Sent,
+    context,
+)
 from statefun.testing._decode import Found
 from statefun.testing._faults import Faults
 from statefun.testing._harness import Harness, MakeHarness
@@ -21,6 +30,7 @@ __all__ = [
     "Found",
     "Harness",
     "HarnessError",
+    "MakeContext",
     "MakeHarness",
     "Messages",
     "Record",

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, NamedTuple, cast, overload
+from typing import Any, Generic, NamedTuple, Protocol, cast, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
 
@@ -26,7 +26,7 @@ from statefun.state import State, ValueSpec, cells_of, specs_of
 from statefun.testing._show import Shown
 from statefun.types import Sendable, Type
 
-__all__ = ["Delayed", "Egressed", "Egresses", "Messages", "RecordingContext", "Sent", "context"]
+__all__ = ["Delayed", "Egressed", "Egresses", "MakeContext", "Messages", "RecordingContext", "Sent", "context"]
 
 S = TypeVar("S", bound=State)
 S_co = TypeVar("S_co", bound=State, covariant=True, default=State)
@@ -163,6 +163,24 @@ def context(
     given = State() if state is None else state
     around = _HandMade(parse_address(address), None if caller is None else parse_address(caller), tuple(headers), given)
     return RecordingContext(around)
+
+
+class MakeContext(Protocol):
+    """What the fixture `statefun_context` is: called like `context`."""
+
+    @overload
+    def __call__(
+        self, *, address: str | Address = ..., caller: str | Address | None = ..., headers: Sequence[Header] = ...
+    ) -> RecordingContext: ...
+    @overload
+    def __call__(
+        self,
+        state: S,
+        *,
+        address: str | Address = ...,
+        caller: str | Address | None = ...,
+        headers: Sequence[Header] = ...,
+    ) -> RecordingContext[S]: ...
 
 
 def parse_address(given: str | Address) -> Address:

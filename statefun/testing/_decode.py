@@ -18,7 +18,7 @@ from statefun.functions import StatefulFunctions
 from statefun.protocol import Stored
 from statefun.references import FunctionRef, Target
 from statefun.runtime._store import StateRow
-from statefun.state import State
+from statefun.state import State, specs_of
 from statefun.testing._context import E, M, Messages
 from statefun.types import PRIMITIVES, _declared
 
@@ -36,8 +36,12 @@ class Found(Messages[E]):
         accepts = function.accepts
         return [
             accepts.unpack(found.type_url, found.value, function.typename) if isinstance(found, AnyPb) else found
-            for found in cast("list[Any]", super().to(receiver))
+            for found in _untyped(super().to(receiver))
         ]
+
+
+def _untyped(found: list[Any]) -> list[Any]:
+    return found  # what is typed by the receiver may still be an Any
 
 
 class _Entry(NamedTuple):
@@ -74,8 +78,6 @@ class Decoder:
 
     def state(self, cls: type[State], rows: dict[str, StateRow]) -> dict[str, Any]:
         """Return the fields of a State that are stored, by name."""
-        from statefun.state import specs_of  # noqa: PLC0415 -- beside its only use
-
         found: dict[str, Any] = {}
         for field, spec in zip(cls.__statefun_state__.names, specs_of(cls), strict=True):
             row = rows.get(spec.name)

@@ -46,6 +46,11 @@ made: deque[str] = deque(maxlen=5)
 """The latest harnesses with faults, as they are written: what the pytest plugin prints below a failure."""
 
 
+def forget() -> None:
+    """Forget them."""
+    made.clear()
+
+
 class Harness:
     """An app inside a test.
 
@@ -139,7 +144,7 @@ class Harness:
         except RuntimeError:
             asyncio.run(noted)
             return
-        context = contextvars.copy_context()  # a loop runs here and cannot be entered twice: there is another, beside it
+        context = contextvars.copy_context()  # the loop that runs here cannot be entered twice: another one, beside it
         with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="statefun-harness") as beside:
             beside.submit(context.run, asyncio.run, noted).result()
 
@@ -161,9 +166,9 @@ class Harness:
         return cast("S", cls(**self._decoder.state(cls, {row.name: row for row in rows})))  # bind read S from the hint
 
     @overload
-    def egress(self, egress: str) -> list[Record[bytes]]: ...
+    def egress(self, egress: str, /) -> list[Record[bytes]]: ...
     @overload
-    def egress(self, egress: TypedEgress[X]) -> list[Record[X]]: ...
+    def egress(self, egress: TypedEgress[X], /) -> list[Record[X]]: ...
     @overload
     def egress(self, egress: TypedEgress[X], wanted: type[V], /) -> list[Record[V]]: ...
     def egress(self, egress: str | TypedEgress[Any], wanted: type[Any] | None = None, /) -> list[Record[Any]]:

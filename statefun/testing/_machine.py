@@ -5,6 +5,7 @@ Here: `Machine`, the driver of the test kit: bytes in, bytes out. What they mean
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from statefun._clock import VirtualClock
@@ -65,7 +66,8 @@ class Machine:
     def plan(self, typename: str) -> Plan:
         """Return a function, as the engine knows it."""
         plan = self._engine.plan(typename)
-        assert plan is not None  # a callee knows every function
+        if plan is None:
+            raise LookupError(typename)  # which cannot be: a callee finds every function
         return plan
 
     def feed(self, typename: str, identity: str, message: tuple[str, bytes], caller: tuple[str, str] | None) -> None:
@@ -82,7 +84,8 @@ class Machine:
             if self._pump.handled - done > _ENOUGH:
                 row = next(iter(self.store.list_messages(None, None, 1)), None)
                 where = "" if row is None else f"; {row.function}/{row.id} has a message still"
-                raise HarnessError(f"the app does not come to rest: {_ENOUGH:,} messages were handled in one run{where}")
+                msg = f"the app does not come to rest: {_ENOUGH:,} messages were handled in one run{where}"
+                raise HarnessError(msg)
 
     async def _step(self) -> bool:
         """Do a part of the work; tell whether there may be more."""
@@ -122,10 +125,8 @@ class Machine:
         """Lose what was not committed; some functions had answered, and nobody heard it."""
         for pending in self._out:
             if chaos.loses():
-                try:
+                with contextlib.suppress(Exception):  # the callee has kept what a function raised
                     await pending.reply
-                except Exception:  # noqa: BLE001, S110 -- the callee has kept it
-                    pass
         self._start()
         self._check()
 

@@ -13,13 +13,12 @@ from typing import Any, cast
 from google.protobuf.any_pb2 import Any as AnyPb
 from google.protobuf.message import Message
 
-from statefun.address import Address
 from statefun.state import State
 
 __all__ = ["Shown", "compare", "concerns", "show"]
 
 _WIDE = 100
-_NAMES: dict[type, tuple[str, str]] = {tuple: ("(", ")"), set: ("{", "}"), frozenset: ("{", "}")}
+"""From here on a value is written in lines."""
 
 
 class Shown:
@@ -55,30 +54,43 @@ def concerns(value: object) -> bool:
 
 
 Members = list[tuple[str, object]]
+Parts = tuple[str, Members, str]
+"""What stands before the members of a value, they, and what stands after."""
 
 
-def _parts(value: Any) -> tuple[str, Members, str] | None:
-    """Take a value apart: what stands before its members, they, and what stands after; None if it has none."""
-    if isinstance(value, Address):
-        return None
+def _parts(value: object) -> Parts | None:
+    """Take a value apart; None if there is nothing in it that would not be read in its repr."""
+    if isinstance(value, (list, tuple, dict, set, frozenset)):
+        return _of_container(cast("Container", value))
+    members = _fields(value)
+    return None if members is None else (f"{type(value).__qualname__}(", members, ")")
+
+
+def _fields(value: object) -> Members | None:
+    found: Any = value  # the fields of an object of whatever class
     if isinstance(value, AnyPb):
-        return "Any(", [("type_url=", value.type_url), ("value=", value.value)], ")"
+        return [("type_url=", value.type_url), ("value=", value.value)]
     if isinstance(value, Message):
-        return f"{type(value).__name__}(", [(f"{field.name}=", _field(found)) for field, found in value.ListFields()], ")"
+        return [(f"{field.name}=", _field(member)) for field, member in value.ListFields()]
     if isinstance(value, State):
-        names = type(value).__statefun_state__.names
-        return f"{type(value).__qualname__}(", [(f"{name}=", getattr(value, name)) for name in names], ")"
+        return [(f"{name}=", getattr(found, name)) for name in type(value).__statefun_state__.names]
     if dataclasses.is_dataclass(value) and not isinstance(value, type) and _has_plain_repr(value):
-        fields = [field.name for field in dataclasses.fields(value) if field.repr]
-        return f"{type(value).__qualname__}(", [(f"{name}=", getattr(value, name)) for name in fields], ")"
-    if isinstance(value, list):
-        return "[", [("", member) for member in cast("list[object]", value)], "]"
-    if value.__class__ in _NAMES:
-        before, after = _NAMES[value.__class__]
-        return before, [("", member) for member in value], ",)" if before == "(" and len(value) == 1 else after
-    if value.__class__ is dict:
-        return "{", [(f"{show(key)}: ", member) for key, member in value.items()], "}"
+        return [(f"{field.name}=", getattr(found, field.name)) for field in dataclasses.fields(value) if field.repr]
     return None
+
+
+Container = list[object] | tuple[object, ...] | dict[object, object] | set[object] | frozenset[object]
+
+
+def _of_container(value: Container) -> Parts | None:
+    if isinstance(value, dict):
+        return "{", [(f"{show(key)}: ", member) for key, member in value.items()], "}"
+    members: Members = [("", member) for member in value]
+    if isinstance(value, list):
+        return "[", members, "]"
+    if isinstance(value, (set, frozenset)) or hasattr(value, "_fields"):
+        return None  # in no order to compare; a named tuple has a repr of its own
+    return "(", members, ",)" if len(members) == 1 else ")"
 
 
 def _field(value: Any) -> object:
@@ -93,9 +105,7 @@ def _field(value: Any) -> object:
 def _has_plain_repr(value: object) -> bool:
     """Tell whether its repr is the one that dataclass made (or ours), and not one of its own."""
     own: Any = type(value).__repr__
-    return own is Shown.__repr__ or getattr(own, "__qualname__", "").startswith("__create_fn__") or hasattr(
-        own, "__wrapped__"
-    )
+    return own is Shown.__repr__ or hasattr(own, "__wrapped__")  # dataclass wraps it against recursion
 
 
 def _lines(value: object, name: str = "", indent: str = "", end: str = "") -> Iterator[str]:
