@@ -82,6 +82,7 @@ class Machine:
         done = self._pump.handled
         while await self._step():
             if self._pump.handled - done > _ENOUGH:
+                self._pump.commit()
                 row = next(iter(self.store.list_messages(None, None, 1)), None)
                 where = "" if row is None else f"; {row.function}/{row.id} has a message still"
                 msg = f"the app does not come to rest: {_ENOUGH:,} messages were handled in one run{where}"
