@@ -21,6 +21,8 @@ __all__ = ["statefun_context", "statefun_harness", "statefun_wire"]
 
 Wire = Literal["v2", "v3"]
 _MARKER = "statefun_wire(*wires): run the test on these versions of the protocol, 'v2' and 'v3'"
+_WIDE = 60
+"""How much of each side stands in the first line."""
 _HEADING = "statefun: again with"
 
 
@@ -118,9 +120,23 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Show both sides of a comparison of messages, records or states, decoded."""
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+    """Show both sides of a comparison of messages, records or states, decoded; all of both with -vv."""
     shown = _show()
     if op != "==" or shown is None or not (shown.concerns(left) or shown.concerns(right)):
         return None
-    return [f"{shown.show(left)} == {shown.show(right)}", "", "- left  + right", *shown.compare(left, right)]
+    lines = shown.compare(left, right)
+    if config.get_verbosity() >= 2:  # noqa: PLR2004 -- -vv
+        return [f"{shown.show(left)} == {shown.show(right)}", "- left  + right", *lines]
+    sides = (_cut(shown.show(side)) for side in (left, right))
+    return [" == ".join(sides), "- left  + right", *_near(lines)]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDE else f"{text[: _WIDE - 3]}..."
+
+
+def _near(lines: list[str]) -> list[str]:
+    """Leave out what is far from every difference: pytest shows a few lines only."""
+    changed = [number for number, line in enumerate(lines) if line[:1] in "+-"]
+    return [line for number, line in enumerate(lines) if any(abs(number - at) <= 1 for at in changed)]

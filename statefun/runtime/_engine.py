@@ -54,7 +54,7 @@ class Engine:
         self._plans: dict[str, Plan | None] = {}
         limits = limits or Limits()
         self._order = order
-        self.boxes = Boxes(self._plan_at, limits, start.seq, order and order.place)
+        self.boxes = Boxes(self._plan_at, limits, start.seq, None if order is None else order.place)
         self.timers = Timers(dict(start.tokens), limits.messages)
         self.effects = Effects(self.boxes, self.timers, self.names, wire, knows_egress, start.records)
         self.failures = Failures(jitter)

@@ -88,7 +88,7 @@ def results(harness: Harness) -> list[str]:
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.builds(
+    faults=st.builds(
         Faults,
         seed=st.integers(0, 2**32),
         crash=st.booleans(),
@@ -97,11 +97,11 @@ def results(harness: Harness) -> list[str]:
         reorder=st.booleans(),
         slow=st.booleans(),
     ),
-    st.integers(0, 3),
-    st.booleans(),
+    spread=st.integers(0, 3),
+    is_async=st.booleans(),
 )
-@example(Faults(seed=1), 3, True)
-@example(Faults(seed=2), 3, False)
+@example(faults=Faults(seed=1), spread=3, is_async=True)
+@example(faults=Faults(seed=2), spread=3, is_async=False)
 def test_the_law(faults: Faults, spread: int, is_async: bool) -> None:
     """From one address to another no message is lost, doubled or overtaken, and each has its effects once."""
     harness, _ = run(faults, spread=spread, is_async=is_async)

@@ -124,21 +124,39 @@ def test_after():
 """
     printed = run(tmp_path, code)
     shown = re.findall(r"^E {7}(.*\S)", printed, re.MULTILINE)
+    left = "[Record(value=Greeting(text='Hello bob'), key='bob', topi..."
+    right = "[Record(value=Greeting(text='Hello bob'), key='ann', topi..."
     assert shown[: shown.index("assert 1 == 2")] == [
-        "AssertionError: assert [Record(value=Greeting(text='Hello bob'), key='bob', topic='greetings', headers=())]"
-        " == [Record(value=Greeting(text='Hello bob'), key='ann', topic='greetings', headers=())]",
+        f"AssertionError: assert {left} == {right}",
         "  - left  + right",
-        "    [",
-        "        Record(",
         "            value=Greeting(text='Hello bob'),",
         "  -         key='bob',",
         "  +         key='ann',",
         "            topic='greetings',",
-        "            headers=(),",
-        "        ),",
-        "    ]",
     ]
     sections = re.findall(r"^-+ statefun: again with -+\n(.*?)\n[^\n]*[=_-]{9}", printed, re.MULTILINE | re.DOTALL)
     assert sections == [
         "Harness(functions, faults=Faults(seed=1), wire='v3')\nHarness(functions, faults=Faults(seed=4711), wire='v3')"
+    ]
+
+
+def test_a_failure_in_full(tmp_path: Path) -> None:
+    """With -vv all of both sides is shown."""
+    code = f"""{APP}
+def test_it():
+    assert [Record(Greeting(text="Hello bob"), key="bob")] == []
+"""
+    printed = run(tmp_path, code, "-vvv")
+    assert re.findall(r"^E {7}(.*\S)", printed, re.MULTILINE) == [
+        "AssertionError: assert [Record(value=Greeting(text='Hello bob'), key='bob', topic='', headers=())] == []",
+        "  - left  + right",
+        "  + []",
+        "  - [",
+        "  -     Record(",
+        "  -         value=Greeting(text='Hello bob'),",
+        "  -         key='bob',",
+        "  -         topic='',",
+        "  -         headers=(),",
+        "  -     ),",
+        "  - ]",
     ]
