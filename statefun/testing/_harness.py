@@ -30,14 +30,13 @@ from statefun.testing._decode import Decoder, Found
 from statefun.testing._faults import Chaos, Faults
 from statefun.testing._machine import HarnessError, Machine
 from statefun.testing._records import Record, read
-from statefun.types import Record as RecordValue
 
 __all__ = ["Harness", "MakeHarness"]
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=State)
 X = TypeVar("X")
-V = TypeVar("V", bound=RecordValue)
+V = TypeVar("V")
 Wire = Literal["v2", "v3"]
 _ALL = 10**9
 _TURNS: tuple[Wire, Wire] = ("v3", "v2")

@@ -112,6 +112,14 @@ def test_the_law(faults: Faults, spread: int, is_async: bool) -> None:
     assert harness.pending == harness.delayed == []
 
 
+def test_the_law_has_teeth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where messages of one sender may overtake each other, the law is broken."""
+    monkeypatch.setattr(Chaos, "place", lambda self, queue, message: 0)
+    with pytest.raises(AssertionError):
+        for seed in range(10):
+            run(Faults(seed=seed))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_again(seed: int) -> None:
     """A seed does the same again: the same calls, the same order, the same crashes."""

@@ -160,3 +160,12 @@ def test_it():
         "  -     ),",
         "  - ]",
     ]
+
+
+def test_what_the_docs_show() -> None:
+    """The tests with fixtures on the page about testing are those of examples/shop."""
+    page = (ROOT / "docs" / "howto" / "test.md").read_text()
+    tests = (ROOT / "examples" / "shop" / "test_shop.py").read_text()
+    blocks = re.findall(r"^```\n(@.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    assert [block for block in blocks if block not in tests] == []
