@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from statefun._primitives import fields
 from statefun.runtime._boxes import Box
 
 __all__ = ["Chaos", "Faults"]
@@ -20,7 +21,7 @@ _COMMIT = 0.3
 _RESEND = 0.3
 _FORWARD = 0.3
 _LOST = 0.5
-_LONG = 0x80  # a varint from here on has more than one byte
+_CALLER = 1  # ToFunction.Invocation.caller, which comes first where there is one
 _MOST = 1_000
 """Crashes of one harness: an app that never comes to rest does not hide behind them."""
 
@@ -108,14 +109,7 @@ class Chaos:
         return self._random.randrange(size) if self._faults.slow else 0
 
 
-def _sender(message: bytes) -> bytes:
-    """Return the field that names the sender of a waiting message; ingresses are all the same one."""
-    if message[:1] != b"\x0a":
-        return b""
-    size = shift = 0
-    for at in range(1, len(message)):
-        size |= (message[at] & 0x7F) << shift
-        shift += 7
-        if message[at] < _LONG:
-            return message[: at + 1 + size]
-    return message
+def _sender(message: bytes) -> object:
+    """Return who sent a waiting message, the content of a ToFunction.Invocation; ingresses are all the same one."""
+    number, _, body = next(fields(message))
+    return body if number == _CALLER else None

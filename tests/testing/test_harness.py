@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.any_pb2 import Any as AnyPb
 from shop_pb2 import Greeting, GreetRequest, Login, SeenCount, Ship
 
 from statefun import (
     Address,
     Context,
     FunctionRef,
+    KafkaEgress,
     MessageEgress,
     State,
     StatefulFunctions,
     ValueSpec,
+    kafka_egress_record,
     module,
     testing,
     value,
 )
-from statefun.errors import SendError, UnknownFunction
+from statefun.errors import SendError, UnexpectedMessage, UnknownFunction
 from statefun.testing import Delayed, Harness, HarnessError, MakeHarness, Record, Sent, _machine
 from tests.testing.app import (
     CLICKS,
@@ -100,17 +103,22 @@ def test_elsewhere(statefun_harness: MakeHarness) -> None:
 
 
 def test_what_nobody_knows() -> None:
-    """A message whose type the app never names stays an Any, and is read with the types of whoever asks."""
+    """A message of a type that nobody here knows stays an Any, and is refused to who asks for it as something else."""
     app = StatefulFunctions()
 
     @app.bind("example/forward")
     def forward(context: Context, message: str) -> None:
         context.pack_and_send(message, "1", GreetRequest(name="ann"))
 
+        context.send(message, "1", AnyPb(type_url="nobody/knows", value=b"x"))
+
     harness = Harness(app)
     harness.send(forward.at("f"), "a/b")
     harness.run()
-    assert harness.sent.to(FunctionRef[GreetRequest]("a/b")) == [GreetRequest(name="ann")]
+    assert harness.sent[1] == Sent(Address("a", "b", "1"), AnyPb(type_url="nobody/knows", value=b"x"))
+    with pytest.raises(UnexpectedMessage) as raised:
+        harness.sent.to(FunctionRef[GreetRequest]("a/b"))
+    assert str(raised.value).startswith("a/b accepts GreetRequest, but got a nobody/knows\n")
     assert harness.sent.to(FunctionRef[str]("a/c")) == []
 
 
@@ -162,6 +170,29 @@ def test_a_record_of_another_type() -> None:
         "which its hint does not name"
     )
     assert harness.egress(MessageEgress[str]("example/totals")) == [Record("text")]
+
+
+def test_a_record_that_cannot_be_read() -> None:
+    """A record whose bytes are not what the hint says is refused; an egress that says nothing gives the bytes."""
+    app = StatefulFunctions()
+
+    @app.bind("example/rude")
+    def rude(context: Context, message: int) -> None:
+        context.pack_and_send_egress("example/greets", kafka_egress_record("t", b"\xff"))
+
+    harness = Harness(app)
+    harness.send(rude.at("r"), 1)
+    harness.run()
+    with pytest.raises(HarnessError) as raised:
+        harness.egress(GREETINGS)
+    assert str(raised.value).startswith("a record of KafkaEgress('example/greets', topic='greetings') is no Greeting: ")
+    with pytest.raises(HarnessError) as none:
+        harness.egress(KafkaEgress[Greeting | str]("example/greets", topic="t"))
+    assert str(none.value).startswith(
+        "a record of KafkaEgress('example/greets', topic='t') can be none of its types: a record does not say"
+    )
+    untyped: Any = KafkaEgress("example/greets", topic="t")
+    assert harness.egress(untyped) == [Record(b"\xff", topic="t")]
 
 
 # --- async ---
