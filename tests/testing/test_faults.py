@@ -114,7 +114,11 @@ def test_the_law(faults: Faults, spread: int, is_async: bool) -> None:
 
 def test_the_law_has_teeth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where messages of one sender may overtake each other, the law is broken."""
-    monkeypatch.setattr(Chaos, "place", lambda self, queue, message: 0)
+
+    def in_front(_chaos: Chaos, _queue: object, _message: object) -> int:
+        return 0
+
+    monkeypatch.setattr(Chaos, "place", in_front)
     with pytest.raises(AssertionError):
         run(Faults(seed=1))
 
