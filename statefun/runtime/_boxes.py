@@ -36,6 +36,7 @@ FAILING: Final = 5
 Status = Literal[0, 1, 2, 3, 4, 5]
 
 FindPlan = Callable[[str, str], "Plan | None"]
+Place = Callable[[Sequence[bytes], bytes], int]
 
 
 class Limits:
@@ -86,8 +87,9 @@ class Box:
 class Boxes:
     """All addresses in memory."""
 
-    def __init__(self, find_plan: FindPlan, limits: Limits, seq: int) -> None:
+    def __init__(self, find_plan: FindPlan, limits: Limits, seq: int, place: Place | None = None) -> None:
         self._find_plan = find_plan
+        self._place = place
         self.limits = limits
         self.young: dict[bytes, Box] = {}
         self._old: dict[bytes, Box] = {}
@@ -167,9 +169,10 @@ class Boxes:
             box.queue = [message]
             box.seqs = [seq]
         else:
-            queue.append(message)
+            at = len(queue) if self._place is None else self._place(queue, message)
+            queue.insert(at, message)
             assert box.seqs is not None
-            box.seqs.append(seq)
+            box.seqs.insert(at, seq)
         if not box.status:
             self.wake(box)
         if self.held >= self.limits.messages:

@@ -21,6 +21,7 @@ from statefun.runtime._commands import Call, Command, LoadDelayed, LoadMessages,
 from statefun.runtime._delta import Delta, FailureRow
 from statefun.runtime._effects import Effects
 from statefun.runtime._failures import Failures
+from statefun.runtime._order import Order
 from statefun.runtime._plans import FunctionSpec, Names, Plan, StateCell, Wire
 from statefun.runtime._replies import BadReply, missing_states
 from statefun.runtime._requests import encode_request
@@ -45,13 +46,15 @@ class Engine:
         knows_egress: Callable[[str], bool] = lambda _typename: True,
         limits: Limits | None = None,
         jitter: Callable[[], float] = lambda: 0.0,
+        order: Order | None = None,
     ) -> None:
         self.names = Names(dict(start.names))
         self.wire: Wire = wire
         self._find = find
         self._plans: dict[str, Plan | None] = {}
         limits = limits or Limits()
-        self.boxes = Boxes(self._plan_at, limits, start.seq)
+        self._order = order
+        self.boxes = Boxes(self._plan_at, limits, start.seq, None if order is None else order.place)
         self.timers = Timers(dict(start.tokens), limits.messages)
         self.effects = Effects(self.boxes, self.timers, self.names, wire, knows_egress, start.records)
         self.failures = Failures(jitter)
@@ -92,9 +95,9 @@ class Engine:
 
     def step(self, now: int) -> Command | None:
         """Return what is to be done next; None if nothing is, until a reply, a commit or the time changes that."""
-        ready = self.boxes.ready
+        ready, order = self.boxes.ready, self._order
         while ready:
-            box = ready.popleft()
+            box = ready.popleft() if order is None else order.next(ready)
             plan = box.plan
             states = box.states
             if plan.registers:
@@ -103,7 +106,8 @@ class Engine:
             elif states is None or len(states) != len(plan.cells):
                 self.boxes.wake(box)  # its function has registered a state since
                 continue
-            messages, seqs = self.boxes.take(box, 1 if box.alone else plan.max_batch)
+            most = 1 if box.alone else plan.max_batch
+            messages, seqs = self.boxes.take(box, most if order is None else order.cut(most))
             if plan.expires:
                 self._expire(box, now)
             box.status = BUSY

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, NamedTuple, cast, overload
+from typing import Any, Generic, NamedTuple, Protocol, cast, overload
 
 from google.protobuf.any_pb2 import Any as AnyPb
 
@@ -23,9 +23,10 @@ from statefun.egress import TypedEgress
 from statefun.protocol import Header, Invocation, Mark, StateEntry, Stored
 from statefun.references import FunctionRef, Target
 from statefun.state import State, ValueSpec, cells_of, specs_of
+from statefun.testing._show import Shown
 from statefun.types import Sendable, Type
 
-__all__ = ["Delayed", "Egressed", "Egresses", "Messages", "RecordingContext", "Sent", "context"]
+__all__ = ["Delayed", "Egressed", "Egresses", "MakeContext", "Messages", "RecordingContext", "Sent", "context"]
 
 S = TypeVar("S", bound=State)
 S_co = TypeVar("S_co", bound=State, covariant=True, default=State)
@@ -33,15 +34,15 @@ M = TypeVar("M", bound=Sendable)
 X = TypeVar("X")
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sent(Shown):
     """A message that was sent, decoded from what would have left."""
 
     to: Address
     message: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Delayed(Sent):
     """A message that was sent with a delay, of whole milliseconds."""
 
@@ -49,8 +50,8 @@ class Delayed(Sent):
     token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Egressed:
+@dataclass(frozen=True, slots=True, repr=False)
+class Egressed(Shown):
     """A value that was sent out, with its options (key=...), and the record that would have left."""
 
     egress: str
@@ -160,11 +161,30 @@ def context(
     are "<namespace>/<type>/<identity>". Raises DeclarationError for another text.
     """
     given = State() if state is None else state
-    around = _HandMade(_address(address), None if caller is None else _address(caller), tuple(headers), given)
+    around = _HandMade(parse_address(address), None if caller is None else parse_address(caller), tuple(headers), given)
     return RecordingContext(around)
 
 
-def _address(given: str | Address) -> Address:
+class MakeContext(Protocol):
+    """What the fixture `statefun_context` is: called like `context`."""
+
+    @overload
+    def __call__(
+        self, *, address: str | Address = ..., caller: str | Address | None = ..., headers: Sequence[Header] = ...
+    ) -> RecordingContext: ...
+    @overload
+    def __call__(
+        self,
+        state: S,
+        *,
+        address: str | Address = ...,
+        caller: str | Address | None = ...,
+        headers: Sequence[Header] = ...,
+    ) -> RecordingContext[S]: ...
+
+
+def parse_address(given: str | Address) -> Address:
+    """Return an address, given as one or as its text. Raises DeclarationError."""
     return given if isinstance(given, Address) else Address.parse(given)
 
 

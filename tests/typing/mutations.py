@@ -95,6 +95,17 @@ MUTATIONS = {
     # the test kit
     "sent.to() gives Any": Mutation("-> list[M]:", "-> list[Any]:"),
     "context() forgets the state": Mutation("-> RecordingContext[S]: ...", "-> RecordingContext[Any]: ..."),
+    "a harness forgets the state": Mutation(
+        "function: StatefulFunction[Any, S, Any], id: str) -> S:",
+        "function: StatefulFunction[Any, S, Any], id: str) -> Any:",
+    ),
+    "a harness takes any message": Mutation(
+        "caller: str | Address, target: Receiver[P], /, *args: P.args, **kwargs: P.kwargs)",
+        "caller: str | Address, target: Any, /, *args: Any, **kwargs: Any)",
+    ),
+    "records hold Any": Mutation(
+        "egress: TypedEgress[X], /) -> list[Record[X]]: ...", "egress: TypedEgress[X], /) -> list[Record[Any]]: ..."
+    ),
 }
 
 
