@@ -616,9 +616,7 @@ def test_type_statements() -> None:
         "in_union": "User | Admin | Login",
     }
     assert "cannot be evaluated: name 'Missing' is not defined" in refusal(BindError, lambda: accepts(module.undefined))
-    assert "uses the type variable T, which has no value" in refusal(
-        BindError, lambda: accepts(module.parameter)
-    )
+    assert "uses the type variable T, which has no value" in refusal(BindError, lambda: accepts(module.parameter))
 
 
 # --- the parts ---
