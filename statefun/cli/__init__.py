@@ -23,6 +23,9 @@ COMMANDS: dict[str, str] = {
     "check": "compare a module.yaml with the code that it deploys",
     "module": "write a module.yaml for an app",
     "lock": "write down what must not change between two deployments",
+    "serve": "serve an app's functions over HTTP",
+    "new": "make a small typed app",
+    "proto": "generate the protobuf modules and stubs of an app",
 }
 """Each command with its line of help."""
 INTERRUPTED = 130

@@ -6,5 +6,16 @@ Only names of the modules below are here; each is documented where it is defined
 from __future__ import annotations
 
 from statefun.testing._context import Delayed, Egressed, Egresses, Messages, RecordingContext, Sent, context
+from statefun.testing._replay import Difference, replay
 
-__all__ = ["Delayed", "Egressed", "Egresses", "Messages", "RecordingContext", "Sent", "context"]
+__all__ = [
+    "Delayed",
+    "Difference",
+    "Egressed",
+    "Egresses",
+    "Messages",
+    "RecordingContext",
+    "Sent",
+    "context",
+    "replay",
+]
