@@ -54,6 +54,11 @@ class _Handler:
         self._table = functions.table
         self._started = False
 
+    @property
+    def functions(self) -> StatefulFunctions:
+        """What it serves."""
+        return self._functions
+
     def _start(self) -> None:
         """Do what is done once, at the first request."""
         self._functions.freeze()

@@ -1,10 +1,13 @@
-"""Doors into an app for a server: thin, around the handler.
+"""The doors of an app: what a server or a framework mounts, and the bytes of a request go through.
 
-Here: re-exports only.
+Only names of the modules below are here; each is documented where it is defined. A door takes bytes from HTTP to the
+handler and back; what is in them it does not know.
 """
 
 from __future__ import annotations
 
-from statefun.serving.asgi import asgi as asgi
+from statefun.serving._asgi import AsgiDoor
+from statefun.serving._aws_lambda import LambdaDoor
+from statefun.serving._wsgi import WsgiDoor
 
-__all__ = ["asgi"]
+__all__ = ["AsgiDoor", "LambdaDoor", "WsgiDoor"]

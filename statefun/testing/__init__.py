@@ -20,10 +20,12 @@ from statefun.testing._faults import Faults
 from statefun.testing._harness import Harness, MakeHarness
 from statefun.testing._machine import HarnessError
 from statefun.testing._records import Record
+from statefun.testing._replay import Difference, replay
 from statefun.testing._show import compare, show
 
 __all__ = [
     "Delayed",
+    "Difference",
     "Egressed",
     "Egresses",
     "Faults",
@@ -38,5 +40,6 @@ __all__ = [
     "Sent",
     "compare",
     "context",
+    "replay",
     "show",
 ]

@@ -1,0 +1,265 @@
+"""`statefun serve`: an app on uvicorn and httptools, from its first request to the last reply.
+
+Here: the listening socket, uvicorn's configuration, the workers, and what SIGTERM does. The extra [serve] brings
+uvicorn and httptools; nothing else of the package needs it.
+
+On SIGTERM readiness goes first: for `linger` seconds requests are still answered, each answer closing its connection,
+while balancers take note. Then the socket is closed, requests in flight are answered for up to `grace` seconds, and the
+process ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import stat
+import sys
+import threading
+from collections.abc import Callable, Generator, MutableMapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from statefun._loading import load_app
+from statefun.errors import ConfigError, with_help
+from statefun.handler import THREADS, AsyncRequestReplyHandler
+from statefun.recording import record
+from statefun.serving._asgi import AsgiDoor, AsyncServed, Receive, Send
+from statefun.serving._gate import IN_FLIGHT
+
+if TYPE_CHECKING:
+    import uvicorn
+
+__all__ = ["ServeOptions", "app_of_environment", "serve"]
+
+_OPTIONS = "STATEFUN_SERVE_OPTIONS"
+SECRET = "STATEFUN_SECRET"  # noqa: S105 -- the name of a variable
+_KEEP_ALIVE = 330
+"""Seconds. A runtime's okhttp drops an idle connection after 300: let it, or its next request meets a closed one."""
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_log = logging.getLogger("statefun.serving")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """What the command line says."""
+
+    app: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    uds: str | None = None
+    workers: int = 1
+    certfile: str | None = None
+    keyfile: str | None = None
+    ca_certs: str | None = None
+    """With it, only a client with a certificate of one of these may connect."""
+    in_flight: int = IN_FLIGHT
+    call: float = 60
+    threads: int = THREADS
+    linger: float = 2
+    grace: int = 30
+    record: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("workers", 1), ("linger", 0), ("grace", 1), ("port", 0)):
+            if getattr(self, name) < lowest:
+                msg = f"--{name} is at least {lowest}, not {getattr(self, name)}"
+                raise ConfigError(msg)
+        if self.ca_certs is not None and self.certfile is None:
+            msg = "--ssl-ca-certs asks clients for a certificate, and this server has none: --ssl-certfile is missing"
+            raise ConfigError(msg)
+
+
+def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C; `announce` is told where. Raises ConfigError; KeyboardInterrupt after Ctrl-C."""
+    _require("uvicorn")
+    _require("httptools")
+    _configure_logging()
+    app = _App.of(options)
+    with _listening(options) as listener:
+        announce(_where(options, app, listener))
+        if options.workers > 1:
+            _serve_by_workers(options, listener)
+            return
+        import uvicorn  # noqa: PLC0415 -- the extra
+
+        server = uvicorn.Server(_config(options, app))
+        with _ending_well(server):
+            server.run(sockets=[listener])
+    if app.door.abandoned:
+        _log.error("%d requests were not answered within --grace %d", app.door.abandoned, options.grace)
+        sys.stderr.flush()
+        os._exit(1)  # their threads still run, and Python would wait for them
+
+
+def _serve_by_workers(options: ServeOptions, listener: socket.socket) -> None:
+    from uvicorn.supervisors import Multiprocess  # noqa: PLC0415 -- the extra
+
+    os.environ[_OPTIONS] = json.dumps(asdict(options))
+    config = _config(options, "statefun.serving._server:app_of_environment")
+    Multiprocess(config, sockets=[listener]).run()
+
+
+def app_of_environment() -> _App:
+    """Make the app in a worker (uvicorn's factory)."""
+    _configure_logging()
+    return _App.of(ServeOptions(**json.loads(os.environ[_OPTIONS])))
+
+
+def _config(options: ServeOptions, app: _App | str) -> uvicorn.Config:
+    import uvicorn  # noqa: PLC0415 -- the extra
+
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        workers=options.workers,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # a path may hold the secret
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=options.grace,
+        ssl_certfile=options.certfile,
+        ssl_keyfile=options.keyfile,
+        ssl_ca_certs=options.ca_certs,
+        ssl_cert_reqs=ssl.CERT_NONE if options.ca_certs is None else ssl.CERT_REQUIRED,
+    )
+
+
+class _App:
+    """The door, and what a signal does to it."""
+
+    def __init__(self, door: AsgiDoor, linger: float, functions: int) -> None:
+        self.door = door
+        self.functions = functions
+        self._linger = linger
+
+    @classmethod
+    def of(cls, options: ServeOptions) -> _App:
+        functions = load_app(options.app).functions
+        handler: AsyncServed = AsyncRequestReplyHandler(functions, threads=options.threads)
+        if options.record is not None:
+            handler = record(handler, Path(options.record))
+        door = AsgiDoor(
+            handler,
+            secret=os.environ.get(SECRET),
+            in_flight=options.in_flight,
+            call=timedelta(seconds=options.call),
+        )
+        return cls(door, options.linger, len(functions))
+
+    async def __call__(self, scope: MutableMapping[str, object], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" and self._linger and _on_main_thread():
+            self._catch_sigterm()
+        await self.door(scope, receive, send)
+
+    def _catch_sigterm(self) -> None:
+        """Go before the server's own handler, which is installed by now."""
+        loop = asyncio.get_running_loop()
+        servers = signal.getsignal(signal.SIGTERM)
+
+        def end(number: int, frame: FrameType | None) -> None:
+            signal.signal(signal.SIGTERM, servers)  # a second one does not wait
+            if callable(servers):
+                servers(number, frame)
+
+        def leave(number: int, frame: FrameType | None) -> None:
+            signal.signal(signal.SIGTERM, end)
+            self.door.leave()
+            loop.call_soon_threadsafe(loop.call_later, self._linger, end, number, frame)
+
+        signal.signal(signal.SIGTERM, leave)
+
+
+@contextlib.contextmanager
+def _ending_well(server: uvicorn.Server) -> Generator[None]:
+    """Make an end by SIGTERM status 0: uvicorn sends itself the signal once more when all is done."""
+
+    def ended(_number: int, _frame: FrameType | None) -> None:
+        if not server.started:
+            sys.exit(0)  # it came before uvicorn took over
+
+    if not _on_main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, ended)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _on_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextlib.contextmanager
+def _listening(options: ServeOptions) -> Generator[socket.socket]:
+    """Listen where the options say. Raises ConfigError."""
+    where = options.uds or f"{options.host}:{options.port}"
+    made = socket.socket(socket.AF_UNIX if options.uds else socket.AF_INET6 if ":" in options.host else socket.AF_INET)
+    with contextlib.closing(made):
+        try:
+            _bind(made, options)
+            made.listen(2048)
+        except OSError as error:
+            help = "another process may listen there; name another with --uds" if options.uds else "try another --port"
+            raise ConfigError(with_help(f"cannot listen on {where}: {error.strerror}", help)) from error
+        try:
+            yield made
+        finally:
+            if options.uds:
+                Path(options.uds).unlink(missing_ok=True)
+
+
+def _bind(made: socket.socket, options: ServeOptions) -> None:
+    made.set_inheritable(True)
+    if options.uds is None:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((options.host, options.port))
+        return
+    path = Path(options.uds)
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(options.uds):
+        path.unlink()  # of a process that was killed
+    made.bind(options.uds)
+
+
+def _answers(uds: str) -> bool:
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as client:
+        return client.connect_ex(uds) == 0
+
+
+def _where(options: ServeOptions, app: _App, listener: socket.socket) -> str:
+    if options.uds:
+        where = f"unix socket {options.uds}"
+    else:
+        host, port = listener.getsockname()[:2]
+        where = f"http{'s' if options.certfile else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+        if host not in _LOOPBACK and SECRET not in os.environ and options.ca_certs is None:
+            _log.warning("whoever reaches %s may call functions: docs/howto/who-may-call.md", where)
+    return f"serving {app.functions} function{'' if app.functions == 1 else 's'} of {options.app} on {where}"
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+
+
+def _require(module: str) -> None:
+    import importlib  # noqa: PLC0415 -- only who serves comes here
+
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        help = "pip install 'statefun[serve]'"
+        raise ConfigError(with_help(f"`statefun serve` needs {module}, which is not installed", help)) from error
