@@ -31,7 +31,7 @@ def greeter(context: Context[GreeterState], message: GreetRequest | Login) -> No
             state.visits += 1
             greeting = Greeting(text=f"Hello {message.name}, visit {state.visits}")
             context.send_egress(GREETINGS, greeting, key=message.name)
-            if context.caller is not None:
+            if context.caller not in (None, context.address):  # not an ingress, nor its own reminder
                 context.reply(greeting)
         case Login():
             state.device = message.device

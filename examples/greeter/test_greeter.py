@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from greeter import GREETINGS, GreeterState, greeter
+from greeter import GREETINGS, GreeterState, functions, greeter
 from greeter_pb2 import Greeting, GreetRequest, Login
 
 from statefun import Address, testing
@@ -25,3 +25,13 @@ def test_login() -> None:
     assert context.state == GreeterState(device="phone")
     assert context.delayed.to(greeter.at("bob")) == [GreetRequest(name="bob")]
     assert context.delayed[0].delay == timedelta(minutes=30)
+
+
+def test_reminder() -> None:
+    """The reminder after a login greets, and is not answered: its sender is the greeter itself."""
+    harness = testing.Harness(functions)
+    harness.send(greeter.at("bob"), Login(device="phone"))
+    harness.run()
+    harness.advance(timedelta(minutes=30))
+    assert [record.value for record in harness.egress(GREETINGS)] == [Greeting(text="Hello bob, visit 1")]
+    assert harness.state(greeter, "bob") == GreeterState(visits=1, device="phone")

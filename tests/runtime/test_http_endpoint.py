@@ -148,7 +148,7 @@ def test_not_retried(status: int) -> None:
 
     assert outcome(serve, kind="okhttp") == f"it answered with HTTP {status}, which this transport does not retry"
     assert count == 1
-    assert outcome(serve, kind="async", call=0.05) == f"URL: it answered with HTTP {status}, and so it went for 0.05 s"
+    assert outcome(serve, kind="async", call=0.5) == f"URL: it answered with HTTP {status}, and so it went for 0.5 s"
     assert count > 3
 
 
@@ -163,7 +163,7 @@ def test_content_type() -> None:
         "which must be 'application/octet-stream'"
     )
     assert outcome(serve, kind="okhttp") == error
-    assert outcome(serve, kind="async", call=0.05) == f"URL: {error}, and so it went for 0.05 s"
+    assert outcome(serve, kind="async", call=0.5) == f"URL: {error}, and so it went for 0.5 s"
 
 
 def test_slow() -> None:
@@ -203,8 +203,8 @@ def test_too_large() -> None:
     async def serve(_request: web.Request) -> web.Response:
         return octets(bytes(1_001))
 
-    assert outcome(serve, largest=1_000, call=0.02) == (
-        "URL: a reply of 1,001 bytes is larger than 1,000, and so it went for 0.02 s"
+    assert outcome(serve, largest=1_000, call=0.5) == (
+        "URL: a reply of 1,001 bytes is larger than 1,000, and so it went for 0.5 s"
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -190,14 +188,3 @@ def test_version_is_cheap() -> None:
     loaded = set(json.loads(python(ROOT, "-c", code).splitlines()[-1]))
     assert time.monotonic() - started < 30
     assert not {"asyncio", "uvicorn", "statefun.serving", "statefun.cli.serve", "subprocess"} & loaded
-
-
-@pytest.mark.parametrize("name", MINE)
-def test_reference(name: str) -> None:
-    """The page of reference has each command, and every option of it."""
-    page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
-    section = page.partition(f"## statefun {name}")[2].partition("\n## ")[0]
-    made = command(name).add_parser(argparse.ArgumentParser().add_subparsers())
-    options = set(re.findall(r"--[a-z][a-z-]+", made.format_help())) - {"--help"}
-    assert options
-    assert {option for option in options if f"`{option}`" not in section} == set()
