@@ -9,8 +9,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
-from statefun.cli import COMMANDS, command
+from statefun.cli import COMMANDS, Subparsers, command
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md"
 HEAD = """\
@@ -57,10 +58,10 @@ def render() -> str:
 
 def section(words: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     """Yield the table of a command, and those of its verbs."""
-    rows = []
+    rows: list[str] = []
     for action in parser._actions:  # noqa: SLF001 -- argparse has no public way to them
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 -- the same
-            for verb, one in action.choices.items():
+            for verb, one in cast("Subparsers[argparse.ArgumentParser]", action).choices.items():
                 described = (one.description or "").strip().partition("\n")[0]
                 yield f"### {words.removeprefix('statefun ')} {verb}\n\n{described}\n"
                 yield from section(f"{words} {verb}", one)

@@ -61,11 +61,11 @@ class Runtime:
         self.wire: Wire = wire
         self._lock = lock_folder(data)
         try:
-            self.store = SqliteStore(data / DATABASE)
+            self.store: SqliteStore = SqliteStore(data / DATABASE)
             self._check_wire()
             self.store.put_catalog(catalog.to_bytes())
             known = None if egresses is None else frozenset(egresses)
-            self.engine = Engine(
+            self.engine: Engine = Engine(
                 callee.find,
                 self.store.start(),
                 wire=wire,
@@ -76,8 +76,8 @@ class Runtime:
         except BaseException:
             self._lock.close()
             raise
-        self.values = Values(catalog)
-        self.pump = Pump(self.engine, self.store, callee)
+        self.values: Values = Values(catalog)
+        self.pump: Pump = Pump(self.engine, self.store, callee)
 
     @classmethod
     def in_process(

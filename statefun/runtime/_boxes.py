@@ -45,11 +45,11 @@ class Limits:
     __slots__ = ("addresses", "mailbox", "messages")
 
     def __init__(self, addresses: int = 50_000, messages: int = 100_000, mailbox: int = 1_000) -> None:
-        self.addresses = addresses
+        self.addresses: int = addresses
         """Addresses, idle ones included."""
-        self.messages = messages
+        self.messages: int = messages
         """Messages in mailboxes, all together."""
-        self.mailbox = mailbox
+        self.mailbox: int = mailbox
         """Messages in one mailbox: more wait in the store, so that one slow address does not fill the memory."""
 
 
@@ -61,21 +61,21 @@ class Box:
     )  # fmt: skip
 
     def __init__(self, address: bytes, plan: Plan, identity: str) -> None:
-        self.address = address
-        self.plan = plan
-        self.identity = identity
+        self.address: bytes = address
+        self.plan: Plan = plan
+        self.identity: str = identity
         self.queue: list[bytes] | None = None
         self.seqs: list[int] | None = None
         self.states: list[bytes | None] | None = None
         """By cell; None until they are read from the store."""
         self.expires: list[int] | None = None
         """When each state expires, 0 for never; None where no state of the function does."""
-        self.dirty = 0
+        self.dirty: int = 0
         """Which states were changed since the last commit, as bits."""
         self.status: Status = IDLE
-        self.alone = 0
+        self.alone: int = 0
         """How many messages are to be sent one at a time, because a batch with them failed."""
-        self.cold_from = 0
+        self.cold_from: int = 0
         """The first message that waits in the store alone; 0: none does."""
 
     @property
@@ -99,16 +99,16 @@ class Boxes:
         """Whose states are to be read."""
         self.thaws: list[Box] = []
         """Whose parked messages are to be read."""
-        self.seq = seq
+        self.seq: int = seq
         self.new: dict[int, tuple[Box, bytes]] = {}
         """Messages that the store has not seen yet."""
-        self.held = 0
+        self.held: int = 0
         """Messages in memory."""
         self.spill_from: int | None = 0
         """While messages are written to the store only: the first that is not in memory. It begins so."""
-        self.unsaved = False
+        self.unsaved: bool = False
         """Whether messages of that kind are in the delta, and not yet where they could be read."""
-        self.delta = Delta()
+        self.delta: Delta = Delta()
 
     # --- addresses ---
 

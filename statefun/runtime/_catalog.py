@@ -96,12 +96,12 @@ class _Types:
 
     def add(self, found: Type[object]) -> str:
         """Take in a type; return its typename."""
-        cls: object = found.cls
+        cls = cast("object", found.cls)
         if isinstance(cls, type) and issubclass(cls, Message):
             self.kinds[found.typename] = "protobuf"
             self.messages[found.typename] = cls.DESCRIPTOR.full_name
             self._add_file(cast("FileDescriptor", cls.DESCRIPTOR.file))
-        elif found.typename == JSON or kind_of(cls):
+        elif found.typename == JSON or kind_of(found.cls):
             self.kinds[found.typename] = "json"
         elif not found.typename.startswith("io.statefun.types/"):
             self.kinds[found.typename] = "custom"

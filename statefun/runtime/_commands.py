@@ -27,11 +27,11 @@ class Call:
     __slots__ = ("box", "messages", "request", "seqs", "states")
 
     def __init__(self, box: Box, request: bytes, messages: list[bytes], seqs: list[int], states: int) -> None:
-        self.box = box
-        self.request = request
-        self.messages = messages
-        self.seqs = seqs
-        self.states = states
+        self.box: Box = box
+        self.request: bytes = request
+        self.messages: list[bytes] = messages
+        self.seqs: list[int] = seqs
+        self.states: int = states
         """How many states the request holds."""
 
 

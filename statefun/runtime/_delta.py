@@ -42,31 +42,35 @@ class SkippedRow:
 class Delta:
     """The rows to write, as plain tuples where there are many."""
 
-    names: list[tuple[int, str]] = field(default_factory=list)
+    names: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     """number, text"""
-    states: list[tuple[int, str, int, int, bytes, int | None]] = field(default_factory=list)
+    states: list[tuple[int, str, int, int, bytes, int | None]] = field(
+        default_factory=list[tuple[int, str, int, int, bytes, int | None]]
+    )
     """function, id, name, typename, value, expires_at"""
-    removed: list[tuple[int, str, int]] = field(default_factory=list)
+    removed: list[tuple[int, str, int]] = field(default_factory=list[tuple[int, str, int]])
     """States: function, id, name."""
-    queued: list[tuple[int, int, str, bytes, int]] = field(default_factory=list)
+    queued: list[tuple[int, int, str, bytes, int]] = field(default_factory=list[tuple[int, int, str, bytes, int]])
     """Messages that wait: seq, function, id, message, parked."""
-    parked: list[int] = field(default_factory=list)
+    parked: list[int] = field(default_factory=list[int])
     """Messages that wait already and are not to be read in turn: seq."""
-    done: list[int] = field(default_factory=list)
+    done: list[int] = field(default_factory=list[int])
     """Messages that wait no more: seq."""
-    delayed: list[tuple[int, int, int, str, bytes, str, str]] = field(default_factory=list)
+    delayed: list[tuple[int, int, int, str, bytes, str, str]] = field(
+        default_factory=list[tuple[int, int, int, str, bytes, str, str]]
+    )
     """due, seq, function, id, message, sender, token"""
-    fired: list[int] = field(default_factory=list)
+    fired: list[int] = field(default_factory=list[int])
     """Delayed messages that are due no more: seq."""
-    records: list[tuple[int, int, int, bytes]] = field(default_factory=list)
+    records: list[tuple[int, int, int, bytes]] = field(default_factory=list[tuple[int, int, int, bytes]])
     """Records for egresses: seq, egress, typename, value."""
-    failed: list[FailureRow] = field(default_factory=list)
-    healed: list[tuple[int, str]] = field(default_factory=list)
+    failed: list[FailureRow] = field(default_factory=list[FailureRow])
+    healed: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     """Addresses that fail no more: function, id."""
-    skipped: list[SkippedRow] = field(default_factory=list)
-    answers: list[tuple[str, int, str]] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list[SkippedRow])
+    answers: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
     """What is answered under an Idempotency-Key: key, at, answer."""
-    positions: dict[str, str] = field(default_factory=dict)
+    positions: dict[str, str] = field(default_factory=dict[str, str])
     """Where each ingress has read to, and each egress has written to."""
 
     def __bool__(self) -> bool:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from statefun._clock import Clock, RecordClock
 from statefun.runtime._commands import Call
 from statefun.runtime._delta import Delta
+from statefun.runtime._engine import Engine
 from statefun.runtime._plans import Plan
 from statefun.runtime._pump import Pending, Pump
 from statefun.runtime._sinks import Sink
 from statefun.runtime._sources import Source, SourceError
-from statefun.runtime._store import RecordRow
+from statefun.runtime._store import RecordRow, Store
 
 __all__ = ["Driver", "Full", "Pace"]
 
@@ -61,15 +62,15 @@ class Driver:
         exit_at_end: bool = False,
     ) -> None:
         self.pump = pump
-        self.engine = pump.engine
-        self.store = pump.store
+        self.engine: Engine = pump.engine
+        self.store: Store = pump.store
         self.clock = clock
-        self.pace = pace or Pace()
-        self.sources = list(sources)
-        self.sinks = list(sinks)
-        self.fed = 0
+        self.pace: Pace = pace or Pace()
+        self.sources: list[Source] = list(sources)
+        self.sinks: list[Sink] = list(sinks)
+        self.fed: int = 0
         """Messages taken from sources in this run."""
-        self.commits = 0
+        self.commits: int = 0
         self.on_commit: list[Callable[[Delta], None]] = []
         """Called after every commit."""
         self._exit_at_end = exit_at_end

@@ -42,7 +42,7 @@ class Effects:
         self._egresses: dict[tuple[str, str], int] = {}
         self._prefixes: dict[bytes, int] = {}
         self._marks = 3 if wire == "v3" else 1  # bytes between a typename and the length of its value
-        self.records = records
+        self.records: int = records
         """The number of the last record."""
         self.dirty: list[Box] = []
         """Whose states were changed since the last commit."""

@@ -48,17 +48,17 @@ class Engine:
         jitter: Callable[[], float] = lambda: 0.0,
         order: Order | None = None,
     ) -> None:
-        self.names = Names(dict(start.names))
+        self.names: Names = Names(dict(start.names))
         self.wire: Wire = wire
         self._find = find
         self._plans: dict[str, Plan | None] = {}
         limits = limits or Limits()
         self._order = order
-        self.boxes = Boxes(self._plan_at, limits, start.seq, None if order is None else order.place)
-        self.timers = Timers(dict(start.tokens), limits.messages)
-        self.effects = Effects(self.boxes, self.timers, self.names, wire, knows_egress, start.records)
-        self.failures = Failures(jitter)
-        self.calls = 0
+        self.boxes: Boxes = Boxes(self._plan_at, limits, start.seq, None if order is None else order.place)
+        self.timers: Timers = Timers(dict(start.tokens), limits.messages)
+        self.effects: Effects = Effects(self.boxes, self.timers, self.names, wire, knows_egress, start.records)
+        self.failures: Failures = Failures(jitter)
+        self.calls: int = 0
         """How many requests are out."""
         for row in start.failures:
             self._restore(row)
@@ -254,7 +254,8 @@ class Engine:
         for box in command.boxes.values():
             states = box.states
             fresh[box.identity] = 0 if states is None else len(states)
-            box.states = [None] * size if states is None else states + [None] * (size - len(states))
+            grown: list[bytes | None] = [] if states is None else states
+            box.states = grown + [None] * (size - len(grown))
             if plan.expires:
                 box.expires = (box.expires or [0] * fresh[box.identity]) + [0] * (size - fresh[box.identity])
         cells = {cell.name_id: cell for cell in plan.cells}

@@ -111,7 +111,7 @@ class LineWriter:
 
 
 def _at(record: dict[str, Json], path: str) -> Json:
-    found: Json = record
+    found = cast("Json", record)
     for name in path.split("."):
         found = cast("dict[str, Json]", found).get(name) if isinstance(found, dict) else None
     return found

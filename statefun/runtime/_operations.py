@@ -7,7 +7,7 @@ opens the folder, without the app: the file says what its functions accept).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from statefun._clock import Clock, WallClock
@@ -129,7 +129,7 @@ class Operations:
 
 
 @contextlib.contextmanager
-def offline(data: Path, database: str) -> Iterator[Operations]:
+def offline(data: Path, database: str) -> Generator[Operations, None, None]:
     """Open a folder that no runtime works in; what is done is committed at the end. Raises StoreError."""
     lock = lock_folder(data)
     try:

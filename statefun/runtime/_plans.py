@@ -73,23 +73,23 @@ class StateCell:
     )  # fmt: skip
 
     def __init__(self, index: int, spec: StateSpec, wire: Wire, names: Names) -> None:
-        self.index = index
-        self.bit = 1 << index
-        self.spec = spec
-        self.name = spec.name
-        self.name_id = names.id(spec.name)
-        self.type_id = names.id(spec.typename) if wire == "v3" else 0
-        self.prefix = value_prefix(spec.typename, wire) if wire == "v3" else b""
+        self.index: int = index
+        self.bit: int = 1 << index
+        self.spec: StateSpec = spec
+        self.name: str = spec.name
+        self.name_id: int = names.id(spec.name)
+        self.type_id: int = names.id(spec.typename) if wire == "v3" else 0
+        self.prefix: bytes = value_prefix(spec.typename, wire) if wire == "v3" else b""
         """What stands before the length of a stored value (v3)."""
-        self.empty = self.prefix[:-1]
+        self.empty: bytes = self.prefix[:-1]
         """A stored value without bytes (v3)."""
         name = spec.name.encode()
         head = b"\x0a" + varint(len(name)) + name
-        self.head = head + b"\x12"
-        self.bare = b"\x12" + varint(len(head)) + head
+        self.head: bytes = head + b"\x12"
+        self.bare: bytes = b"\x12" + varint(len(head)) + head
         """The whole entry of a request when there is no value."""
-        self.expire_ms = spec.expire_ms if spec.expire != "never" else 0
-        self.renewed = spec.expire == "after-call"
+        self.expire_ms: int = spec.expire_ms if spec.expire != "never" else 0
+        self.renewed: bool = spec.expire == "after-call"
         """Whether every invocation puts off the expiration."""
 
 
@@ -102,21 +102,23 @@ class Plan:
     )  # fmt: skip
 
     def __init__(self, spec: FunctionSpec, wire: Wire, names: Names) -> None:
-        self.typename = spec.typename
+        self.typename: str = spec.typename
+        self.namespace: str
+        self.name: str
         self.namespace, self.name = split_typename(spec.typename)
-        self.index = names.id(spec.typename)
+        self.index: int = names.id(spec.typename)
         self.wire: Wire = wire
-        self.max_batch = spec.max_batch if spec.max_batch > 0 else BATCH
-        self.prefix = _field(b"\x0a", self.namespace) + _field(b"\x12", self.name)
+        self.max_batch: int = spec.max_batch if spec.max_batch > 0 else BATCH
+        self.prefix: bytes = _field(b"\x0a", self.namespace) + _field(b"\x12", self.name)
         """The encoded Address up to its id."""
-        self.id_prefix = self.prefix + b"\x1a"
+        self.id_prefix: bytes = self.prefix + b"\x1a"
         self.cells: list[StateCell] = []
         self.by_name: dict[str, StateCell] = {}
-        self.expires = False
+        self.expires: bool = False
         """Whether any state expires."""
-        self.registers = wire == "v3"
+        self.registers: bool = wire == "v3"
         """Whether the function has still to say which states it has."""
-        self.probe = False
+        self.probe: bool = False
         """Whether the first request is out, whose answer the others wait for."""
         self.waiting: list[bytes] = []
         """The addresses that wait for it."""

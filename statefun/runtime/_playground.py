@@ -111,7 +111,10 @@ def _payload(row: RecordRow, topic: str) -> bytes | None:
         record = cast("object", json.loads(row.value))
     except ValueError:
         return None
-    if not isinstance(record, dict) or record.get("topic") != topic:
+    if not isinstance(record, dict):
         return None
-    payload = cast("dict[str, object]", record).get("payload", "")
+    fields = cast("dict[str, object]", record)
+    if fields.get("topic") != topic:
+        return None
+    payload = fields.get("payload", "")
     return payload.encode() if isinstance(payload, str) else json.dumps(payload).encode()

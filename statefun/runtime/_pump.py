@@ -52,7 +52,7 @@ class Pump:
         self.engine = engine
         self.store = store
         self.endpoint = endpoint
-        self.handled = 0
+        self.handled: int = 0
         """Invocations so far."""
 
     def work(self, now: int, most: int, enough: Callable[[], bool] = lambda: False) -> list[Pending] | None:

@@ -143,7 +143,10 @@ async def _run(
     port = options.port if module is None or options.port != PORT else None
     if port is not None:
         door = Door([options.host])
-        make = lambda driver: HttpIngress(driver, runtime.values, door)  # noqa: E731 -- one of a list of such
+
+        def make(driver: Driver) -> ASGIApp:
+            return HttpIngress(driver, runtime.values, door)
+
         around.doors.insert(0, ("messages: POST", make, options.host, port))
     for number, (what, make_app, host, wanted) in enumerate(around.doors):
         sock = (reloader.inherited() if number == 0 else None) or listen(host, wanted)

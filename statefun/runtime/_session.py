@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from datetime import datetime, timezone
 from typing import TextIO
 
@@ -51,7 +51,7 @@ async def _end(helpers: Sequence[asyncio.Future[None]]) -> None:
 
 
 @contextlib.contextmanager
-def _signals(driver: Driver) -> Iterator[None]:
+def _signals(driver: Driver) -> Generator[None, None, None]:
     """Let the first signal stop the driver, and a second one kill."""
     loop = asyncio.get_running_loop()
     asked: list[int] = []

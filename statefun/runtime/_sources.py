@@ -70,7 +70,7 @@ class FileSource:
     """A JSONL file, to its end or on and on."""
 
     def __init__(self, path: Path, reader: LineReader, targets: tuple[str, ...], *, follow: bool = False) -> None:
-        self.name = f"jsonl:{path}"
+        self.name: str = f"jsonl:{path}"
         self.targets = targets
         self.path = path
         self._reader = reader

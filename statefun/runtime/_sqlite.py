@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -79,7 +79,7 @@ class SqliteStore:
             )
 
     @contextlib.contextmanager
-    def _explained(self, done: str) -> Iterator[None]:
+    def _explained(self, done: str) -> Generator[None, None, None]:
         try:
             yield
         except sqlite3.Error as error:

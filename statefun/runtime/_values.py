@@ -200,7 +200,7 @@ def _encode_primitive(typename: str, value: Json) -> bytes:
 def _kind(value: Json) -> str:
     if value is None:
         return "null"
-    names = {
+    names: dict[type[object], str] = {
         bool: "true or false",
         int: "a whole number",
         float: "a number",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from statefun._http import ASGIApp, require
 from statefun.errors import ConfigError, with_help
@@ -46,7 +46,7 @@ async def serve(app: ASGIApp, sock: socket.socket, over: asyncio.Event) -> None:
         """A server that leaves signals alone."""
 
         @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
+        def capture_signals(self) -> Generator[None, None, None]:
             yield
 
     config = uvicorn.Config(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -55,7 +55,7 @@ def app() -> StatefulFunctions:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Driver]:
+def running(folder: Path) -> Generator[Driver, None, None]:
     """Let a runtime work in a folder, in a thread, until the end."""
     started = threading.Event()
     made: list[Driver] = []
@@ -126,7 +126,7 @@ def say(capsys: pytest.CaptureFixture[str], data: Path) -> Say:
 
 
 @contextmanager
-def maybe_running(folder: Path, *, runs: bool) -> Iterator[None]:
+def maybe_running(folder: Path, *, runs: bool) -> Generator[None, None, None]:
     """Let a runtime work in a folder, or not."""
     if not runs:
         yield

@@ -234,7 +234,7 @@ class TestRecordClock:
     def test_the_same_every_time(self, tmp_path: Path) -> None:
         """The same records always give the same result, whatever the groups."""
         records = [{"id": str(n % 5), "value": "remind" if n % 3 else "x", "time": n * 700_000} for n in range(200)]
-        results = []
+        results: list[list[object]] = []
         for group in (1, 7, 256):
             folder = tmp_path / str(group)
             folder.mkdir()
@@ -351,7 +351,7 @@ def test_the_wires_do_not_mix(tmp_path: Path) -> None:
 
 def test_the_same_on_both_wires(tmp_path: Path) -> None:
     """An app gives the same results on both wires."""
-    results = []
+    results: list[list[object]] = []
     wires: tuple[Wire, ...] = ("v2", "v3")
     for wire in wires:
         folder = tmp_path / wire

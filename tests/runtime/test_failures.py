@@ -64,7 +64,7 @@ def test_backoff() -> None:
     rig = app_rig(functions({"bad"}))
     rig.send("t/f", "x", "bad")
     rig.run()
-    waits = []
+    waits: list[int] = []
     for _ in range(8):
         due = rig.engine.next_due()
         assert due is not None

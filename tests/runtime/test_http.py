@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,7 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(folder: Path, pace: Pace | None = None) -> AsyncIterator[House]:
+async def house(folder: Path, pace: Pace | None = None) -> AsyncGenerator[House, None]:
     """Run a runtime in a folder."""
     with Runtime.in_process(app(), folder / "data") as runtime:
         driver = Driver(runtime.pump, WallClock(), pace=pace)

@@ -38,7 +38,7 @@ class Kept(State):
     """What an address keeps."""
 
     total: int = 0
-    seen: list[int] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list[int])
 
 
 functions = StatefulFunctions()
