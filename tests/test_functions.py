@@ -230,6 +230,23 @@ def test_a_cell_that_is_run_again() -> None:
     assert functions["example/f"] is again
 
 
+class Nameless:
+    """An object of __main__, which has no name of its own."""
+
+    __module__ = "__main__"
+
+    def __call__(self, context: Any, message: Any) -> None:
+        """Do nothing."""
+
+
+def test_objects_are_no_cells() -> None:
+    """Two objects of __main__ are not the same cell: neither has a name."""
+    functions = StatefulFunctions()
+    functions.register("example/f", Nameless())
+    with pytest.raises(BindError, match="it is already bound to Nameless"):
+        functions.register("example/f", Nameless())
+
+
 def test_names_of_2x() -> None:
     """A function can be registered by keywords, which have the names that the 2.x SDK gave them."""
     functions = StatefulFunctions()

@@ -171,6 +171,10 @@ def with_default(context: Context[Counts], message: User, clock: float = 0.0, *,
     """Take two things more that need not be given."""
 
 
+def with_more(context: Context[Counts], message: User, *more: object, **others: object) -> None:
+    """Take whatever else comes, which is nothing."""
+
+
 @pytest.mark.parametrize(
     ("fn", "expected", "awaited"),
     [
@@ -183,6 +187,7 @@ def with_default(context: Context[Counts], message: User, clock: float = 0.0, *,
         (Greeter.of_class, "Admin", False),
         (Greeter.static, "Admin", False),
         (with_default, "User", False),
+        (with_more, "User", False),
         (logged(plain), "User | Admin", False),
         (logged(logged(plain)), "User | Admin", False),
         (functools.partial(with_clock, clock=lambda: 0.0), "User", False),
@@ -233,6 +238,10 @@ def test_names_of_the_place() -> None:
     assert str(local.accepts) == "Logout | Admin"
     assert local.state_class is Local
     assert list(local.specs) == ["count", "message"]
+
+    def registered(context: Context[Local], message: Logout) -> None: ...
+
+    assert functions.register("example/registered", registered).state_class is Local
 
 
 # --- what cannot be bound ---
@@ -630,6 +639,8 @@ def test_describe() -> None:
     assert describe(print) == "print"
     assert describe(5) == "5"
     assert describe(Greeter().method).startswith("Greeter.method (test_signature.py:")
+    windows = plain.__code__.replace(co_filename="C:\\app\\greeter.py")
+    assert describe(python_types.FunctionType(windows, {}, "plain")) == f"plain (greeter.py:{line})"
 
 
 def test_innermost() -> None:

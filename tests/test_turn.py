@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -177,6 +178,27 @@ def test_a_stop_iteration() -> None:
 
     with pytest.raises(RuntimeError, match="generator raised StopIteration"):
         run("v3", f, GO)
+
+
+@wires
+def test_nothing_is_kept_of_a_request(wire: Wire) -> None:
+    """A request, with its payloads, is let go when it is answered, without a wait for the garbage collector."""
+
+    def f(context: Context[Counts], message: GreetRequest) -> None:
+        context.state.visits += 1
+        assert context.state("user_name").value is None
+        context.pack_and_send_after(timedelta(seconds=1), "a/b", "1", message)
+
+    handler = RequestReplyHandler(functions_of(f))
+    data = request(wire, GO, GO, states=dict.fromkeys(["visits", "seen", "user_name"]))
+    handler(data)
+    gc.collect()
+    gc.disable()
+    try:
+        handler(data)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 # --- v2: states are listed in module.yaml ---

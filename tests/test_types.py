@@ -16,11 +16,12 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.any_pb2 import Any as AnyPb
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from shop_pb2 import Cancel, Ship, User
 
-from statefun import Type, custom_type, json_type, types
+from statefun import Type, ValueSpec, custom_type, json_type, types
 from statefun.errors import DeclarationError, SendError, StateError, UnsendableError
 from statefun.types import compile_json, storable, type_of
 from tests.kinds import LEGACY, WHEN, Bigger, Item, Kinds, Level, Money, Parcel, Refund, Tier, Undeclared
@@ -106,7 +107,7 @@ def test_protobuf_messages() -> None:
     assert types.protobuf(User).typename == "type.googleapis.com/shop.User"
     assert LEGACY.typename == "legacy/user"
     assert type_of(User) is type_of(User)
-    for cls in (User, Ship, Cancel, Struct, AnyPb):
+    for cls in (User, Ship, Cancel, Empty, Struct, AnyPb):
         made = types.protobuf(cls)
         assert made.decode(made.encode(cls())) == cls()
 
@@ -131,8 +132,13 @@ def required() -> type[Message]:
 
 def test_required_fields() -> None:
     """A message of proto2 that lacks a required field is refused where it is sent."""
+    cls = required()
     with pytest.raises(SendError, match="id"):
-        types.pack(required()())
+        types.pack(cls())
+    with pytest.raises(StateError, match=r"^state 'a': .*id"):
+        ValueSpec("a", cls).check(cls())
+    whole = cls.FromString(b"\x0a\x01x")
+    assert types.pack(whole).value == b"\x0a\x01x"
 
 
 # --- declaring ---
