@@ -4,40 +4,45 @@
 # source: quakes.proto
 # Protobuf Python Version: 5.29.0
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
-_runtime_version.ValidateProtobufRuntimeVersion(_runtime_version.Domain.PUBLIC, 5, 29, 0, "", "quakes.proto")
+_runtime_version.ValidateProtobufRuntimeVersion(
+    _runtime_version.Domain.PUBLIC,
+    5,
+    29,
+    0,
+    '',
+    'quakes.proto'
+)
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x0cquakes.proto\x12\x06quakes"\xa6\x02\n\x05Quake\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x16\n\tmagnitude\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0emagnitude_type\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x11\n\tlongitude\x18\x07 \x01(\x01\x12\x10\n\x08latitude\x18\x08 \x01(\x01\x12\x15\n\x08\x64\x65pth_km\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0c\x66\x65lt_reports\x18\n \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07tsunami\x18\x0b \x01(\x08\x12\x0e\n\x06status\x18\x0c \x01(\t\x12\x0f\n\x07network\x18\r \x01(\tB\x0c\n\n_magnitudeB\x0b\n\t_depth_kmB\x0f\n\r_felt_reports"G\n\x06Tremor\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x11\n\tmagnitude\x18\x03 \x01(\x01\x12\r\n\x05place\x18\x04 \x01(\t"$\n\nCloseSwarm\x12\x16\n\x0equiet_since_ms\x18\x01 \x01(\x03")\n\x06Recent\x12\x1f\n\x07tremors\x18\x01 \x03(\x0b\x32\x0e.quakes.Tremor"P\n\x05Swarm\x12\x12\n\nstarted_ms\x18\x01 \x01(\x03\x12\x11\n\tlatest_ms\x18\x02 \x01(\x03\x12\x0f\n\x07tremors\x18\x03 \x01(\x05\x12\x0f\n\x07largest\x18\x04 \x01(\x01"\xc9\x01\n\x05\x41lert\x12 \n\x04kind\x18\x01 \x01(\x0e\x32\x12.quakes.Alert.Kind\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0f\n\x07time_ms\x18\x03 \x01(\x03\x12\x11\n\tmagnitude\x18\x04 \x01(\x01\x12\x0f\n\x07tremors\x18\x05 \x01(\x05\x12\r\n\x05place\x18\x06 \x01(\t"J\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\n\n\x06STRONG\x10\x01\x12\x0f\n\x0bSWARM_BEGAN\x10\x02\x12\x0f\n\x0bSWARM_ENDED\x10\x03\x62\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0cquakes.proto\x12\x06quakes\"\xa6\x02\n\x05Quake\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x16\n\tmagnitude\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0emagnitude_type\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x11\n\tlongitude\x18\x07 \x01(\x01\x12\x10\n\x08latitude\x18\x08 \x01(\x01\x12\x15\n\x08\x64\x65pth_km\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0c\x66\x65lt_reports\x18\n \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07tsunami\x18\x0b \x01(\x08\x12\x0e\n\x06status\x18\x0c \x01(\t\x12\x0f\n\x07network\x18\r \x01(\tB\x0c\n\n_magnitudeB\x0b\n\t_depth_kmB\x0f\n\r_felt_reports\"G\n\x06Tremor\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x11\n\tmagnitude\x18\x03 \x01(\x01\x12\r\n\x05place\x18\x04 \x01(\t\"$\n\nCloseSwarm\x12\x16\n\x0equiet_since_ms\x18\x01 \x01(\x03\")\n\x06Recent\x12\x1f\n\x07tremors\x18\x01 \x03(\x0b\x32\x0e.quakes.Tremor\"P\n\x05Swarm\x12\x12\n\nstarted_ms\x18\x01 \x01(\x03\x12\x11\n\tlatest_ms\x18\x02 \x01(\x03\x12\x0f\n\x07tremors\x18\x03 \x01(\x05\x12\x0f\n\x07largest\x18\x04 \x01(\x01\"\xc9\x01\n\x05\x41lert\x12 \n\x04kind\x18\x01 \x01(\x0e\x32\x12.quakes.Alert.Kind\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0f\n\x07time_ms\x18\x03 \x01(\x03\x12\x11\n\tmagnitude\x18\x04 \x01(\x01\x12\x0f\n\x07tremors\x18\x05 \x01(\x05\x12\r\n\x05place\x18\x06 \x01(\t\"J\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\n\n\x06STRONG\x10\x01\x12\x0f\n\x0bSWARM_BEGAN\x10\x02\x12\x0f\n\x0bSWARM_ENDED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "quakes_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quakes_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_QUAKE"]._serialized_start = 25
-    _globals["_QUAKE"]._serialized_end = 319
-    _globals["_TREMOR"]._serialized_start = 321
-    _globals["_TREMOR"]._serialized_end = 392
-    _globals["_CLOSESWARM"]._serialized_start = 394
-    _globals["_CLOSESWARM"]._serialized_end = 430
-    _globals["_RECENT"]._serialized_start = 432
-    _globals["_RECENT"]._serialized_end = 473
-    _globals["_SWARM"]._serialized_start = 475
-    _globals["_SWARM"]._serialized_end = 555
-    _globals["_ALERT"]._serialized_start = 558
-    _globals["_ALERT"]._serialized_end = 759
-    _globals["_ALERT_KIND"]._serialized_start = 685
-    _globals["_ALERT_KIND"]._serialized_end = 759
+  DESCRIPTOR._loaded_options = None
+  _globals['_QUAKE']._serialized_start=25
+  _globals['_QUAKE']._serialized_end=319
+  _globals['_TREMOR']._serialized_start=321
+  _globals['_TREMOR']._serialized_end=392
+  _globals['_CLOSESWARM']._serialized_start=394
+  _globals['_CLOSESWARM']._serialized_end=430
+  _globals['_RECENT']._serialized_start=432
+  _globals['_RECENT']._serialized_end=473
+  _globals['_SWARM']._serialized_start=475
+  _globals['_SWARM']._serialized_end=555
+  _globals['_ALERT']._serialized_start=558
+  _globals['_ALERT']._serialized_end=759
+  _globals['_ALERT_KIND']._serialized_start=685
+  _globals['_ALERT_KIND']._serialized_end=759
 # @@protoc_insertion_point(module_scope)

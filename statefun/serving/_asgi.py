@@ -64,7 +64,7 @@ class AsgiDoor:
         self._largest = largest
         self._guarded = secret is not None
         self._headers: tuple[tuple[bytes, bytes], ...] = (_TYPE,)
-        self.abandoned = 0
+        self.abandoned: int = 0
         """How many requests the server gave up before they were answered."""
 
     @property
