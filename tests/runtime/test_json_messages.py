@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 
 import pytest
 from google.protobuf import descriptor_pb2, json_format, timestamp_pb2
@@ -76,7 +77,7 @@ def outcome(value: dict[str, object], *, table: bool) -> object:
             return parse(EVERY, value, POOL)
         return json_format.ParseDict(value, EVERY(), descriptor_pool=POOL)
     except Exception as error:  # noqa: BLE001 -- whichever it is, it must be the same
-        return type(error), str(error)
+        return type(error), re.sub(r" at 0x[0-9a-f]+", "", str(error))  # protobuf itself fails on a lone surrogate
 
 
 @pytest.mark.parametrize("field", [field.name for field in EVERY.DESCRIPTOR.fields])
