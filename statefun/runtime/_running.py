@@ -16,6 +16,7 @@ from typing import Literal
 
 from statefun._clock import Clock, RecordClock, WallClock
 from statefun._http import ASGIApp, Door
+from statefun._loading import load_app
 from statefun.errors import ConfigError
 from statefun.module import Module, read
 from statefun.runtime._assembly import DATABASE, Runtime
@@ -26,7 +27,6 @@ from statefun.runtime._driver import Driver, Pace
 from statefun.runtime._http_endpoint import HttpEndpoint
 from statefun.runtime._http_ingress import HttpIngress
 from statefun.runtime._jsonl import LineReader, LineWriter, RecordFields
-from statefun.runtime._loading import load_app
 from statefun.runtime._operations import OFFSET, Operations
 from statefun.runtime._plans import Wire
 from statefun.runtime._reload import Reloader
