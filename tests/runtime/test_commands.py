@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,12 +19,12 @@ import pytest
 from shop_pb2 import Login
 
 from statefun import Context, MessageEgress, State, StatefulFunctions
-from statefun._clock import WallClock
+from statefun._clock import RecordClock, WallClock
 from statefun.cli import main
 from statefun.runtime._assembly import Runtime
-from statefun.runtime._control import ControlServer, is_running
+from statefun.runtime._control import ControlServer, ask, is_running
 from statefun.runtime._driver import Driver
-from statefun.runtime._operations import Operations
+from statefun.runtime._operations import OperationError, Operations
 from statefun.runtime._session import run_driver
 
 OUT = MessageEgress[str]("t/out")
@@ -136,6 +141,14 @@ def maybe_running(folder: Path, *, runs: bool) -> Generator[None, None, None]:
         yield
 
 
+def wait_for(say: Say, text: str) -> None:
+    """Look at the records until a text is among them; 5 s are plenty."""
+    until = time.monotonic() + 5
+    while text not in say("tail", "t/out"):
+        assert time.monotonic() < until, text
+        time.sleep(0.01)
+
+
 both = pytest.mark.parametrize("runs", [False, True], ids=["stopped", "running"])
 
 
@@ -177,8 +190,7 @@ def test_delayed(say: Say, runs: bool) -> None:
         assert say("delayed", "ls") == "No message is delayed.\n"
         say("delayed", "fire", str(row["seq"]), status=1)
     with running(say.folder):
-        pass
-    assert "b now 2" in say("tail", "t/out")
+        wait_for(say, "b now 2")
 
 
 @both
@@ -195,8 +207,7 @@ def test_time(say: Say, runs: bool) -> None:
     with maybe_running(say.folder, runs=runs):
         say("time", "advance", "3h")
     with running(say.folder):
-        pass
-    assert "b now 2" in say("tail")
+        wait_for(say, "b now 2")
     assert say("time", "now") > "2024"
     with pytest.raises(SystemExit):
         say("time", "advance", "soon")
@@ -227,9 +238,8 @@ def test_failures(say: Say, runs: bool) -> None:
         assert say.errors == "statefun failures: t/f/nobody is not failing\n"
     BAD.clear()
     with running(say.folder):
-        pass
+        wait_for(say, "a worse 2")
     assert say("failures", "ls") == "Nothing fails.\n"
-    assert "a worse 2" in say("tail")
     assert say("failures", "show", "t/f/a", status=1) == "t/f/a is not failing\n"
 
 
@@ -247,7 +257,7 @@ def test_send(say: Say, runs: bool) -> None:
         say("send", "t/nobody/c", '"hello"', "--type", "string", status=1)
         assert say.errors == "statefun send: there is no function 't/nobody' (t/f)\n"
     with running(say.folder):
-        pass
+        wait_for(say, "c hello 1")
     assert "c hello 1" in say("tail", "-n", "1")
     assert say("inbox", "ls") == "No message waits.\n"
 
@@ -298,3 +308,147 @@ def test_the_door_asks_for_its_token(data: Path) -> None:
         file.write_text(json.dumps({**known, "token": "guessed"}))
         assert main(["send", "t/f/z", '"x"', "--type", "string", "--data", str(data)]) == 1
     assert not (data / "control.json").exists()
+
+
+def test_retry(say: Say) -> None:
+    """A failing address is tried again when somebody asks, and heals; one that does not fail is not tried."""
+    BAD.add("bad")
+    with running(say.folder):
+        send(say.folder, "t/f/a", '"bad"', "string")
+        wait_failing(say)
+        BAD.clear()
+        say.capsys.readouterr()
+        assert say("failures", "retry", "t/f/a") == ""
+        wait_for(say, "a bad 2")
+    assert say("failures", "ls") == "Nothing fails.\n"
+    say("failures", "retry", "t/f/a", status=1)
+    assert say.errors == "statefun failures: t/f/a is not failing\n"
+
+
+def wait_failing(say: Say) -> None:
+    """Look at the failures until there is one."""
+    until = time.monotonic() + 5
+    while not say.rows("failures", "ls"):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_what_the_doctor_finds(say: Say) -> None:
+    """The doctor names failing addresses, skipped messages, and messages for a function that is gone."""
+    BAD.add("bad")
+    with running(say.folder):
+        send(say.folder, "t/f/a", '"bad"', "string")
+        wait_failing(say)
+        say("failures", "skip", "t/f/a")
+        send(say.folder, "t/f/b", '"bad"', "string")
+        wait_failing(say)
+    send(say.folder, "t/f/b", '"x"', "string")
+    gone = StatefulFunctions()
+
+    @gone.bind("t/other")
+    def other(context: Context, message: str) -> None:
+        del context, message
+
+    with Runtime.in_process(gone, say.folder):
+        pass  # the catalog is of this app now
+    say.capsys.readouterr()
+    assert say("doctor", status=1).splitlines()[1:] == [
+        "1 addresses fail: `statefun failures ls` says why",
+        "1 messages were skipped: `statefun failures ls --skipped`",
+        "messages wait for t/f, which the app does not have",
+    ]
+
+
+def test_a_limit(say: Say) -> None:
+    """Where a limit cuts a list off, that is said."""
+    heading, row = say("state", "ls", "--limit", "1").splitlines()
+    assert (heading.split(), row.split()) == (["function", "id", "state", "value"], ["t/f", "a", "n", "1"])
+    assert say.errors == "(the first 1; --limit shows more)\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("send", "t/f", '"x"'), "'t/f' is not an address: <namespace>/<name>/<id>"),
+        (("state", "ls", "t"), "'t' is not an address: <namespace>/<name>/<id>"),
+        (("send", "t/f/a", "x"), "'x' is no JSON"),
+    ],
+)
+def test_bad_words(say: Say, words: tuple[str, ...], reason: str) -> None:
+    """A word that is no address and no JSON is refused, with what it is to be."""
+    with pytest.raises(SystemExit) as ended:
+        say(*words)
+    assert ended.value.code == 2
+    assert reason in say.capsys.readouterr().err
+
+
+def test_no_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What changes data makes no folder of its own."""
+    assert main(["send", "t/f/a", '"x"', "--data", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == (
+        f"statefun send: there is no data in {tmp_path / 'none'}: "
+        "`statefun run` makes it, --data names another folder\n"
+    )
+    assert not (tmp_path / "none").exists()
+
+
+def test_states_by_hand(say: Say) -> None:
+    """A state that no function declares needs its type; a single one is removed by its name."""
+    say("state", "set", "t/f/a", "more", "1", status=1)
+    assert say.errors == "statefun state: t/f declares no state 'more': say its type\n"
+    say("state", "set", "t/f/a", "more", "1", "--type", "long")
+    say("state", "rm", "t/f/a", "n")
+    assert say.rows("state", "ls", "t/f/a") == [
+        {"function": "t/f", "id": "a", "state": "more", "type": "io.statefun.types/long", "value": 1, "expires": None}
+    ]
+
+
+def test_follow(say: Say) -> None:
+    """A tail that follows shows the records that come, until it is stopped."""
+    command = [sys.executable, "-m", "statefun", "tail", "-f", "--json", "--data", str(say.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        with running(say.folder):
+            send(say.folder, "t/f/c", '"hello"', "string")
+        lines.append(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=10)
+    assert [json.loads(line)["value"] for line in lines] == ["a x 1", "b remind 1", "c hello 1"]
+    assert (rest, errors, process.returncode) == ("", "", 130)
+
+
+def test_operations_that_are_none(data: Path) -> None:
+    """The control door answers an operation that it does not have with an error, and nothing that is no request."""
+    with running(data):
+        with pytest.raises(OperationError, match=r"^there is no operation 'dance'$"):
+            ask(data, "dance", {})
+        port = json.loads((data / "control.json").read_text())["port"]
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as door:
+            door.sendall(b"no JSON\n")
+            assert door.recv(100) == b""
+
+
+def test_a_door_that_does_not_answer(tmp_path: Path) -> None:
+    """A runtime that hangs up is an error that names its folder."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (tmp_path / "control.json").write_text(json.dumps({"port": server.getsockname()[1], "token": "t"}))
+
+        def hang_up() -> None:
+            door, _ = server.accept()
+            door.recv(1_000)
+            door.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(OperationError, match=r"^the runtime in .* does not answer: "):
+            ask(tmp_path, "send", {})
+        thread.join(5)
+
+
+def test_time_from_records(tmp_path: Path) -> None:
+    """Time that comes from the records is not moved by hand."""
+    with Runtime.in_process(app(), tmp_path) as runtime:
+        operations = Operations(runtime.engine, runtime.store, runtime.values, RecordClock())
+        with pytest.raises(OperationError, match=r"^time comes from the records here: it cannot be moved by hand$"):
+            operations.advance(1)
