@@ -63,7 +63,15 @@ def _parts(value: object) -> Parts | None:
     if isinstance(value, (list, tuple, dict, set, frozenset)):
         return _of_container(cast("Container", value))
     members = _fields(value)
-    return None if members is None else (f"{type(value).__qualname__}(", members, ")")
+    return None if members is None else (f"{_class_name(value)}(", members, ")")
+
+
+def _class_name(value: object) -> str:
+    """Name the class of a value: that of a nested message with what it stands in, on every protobuf."""
+    if isinstance(value, Message):
+        package = value.DESCRIPTOR.file.package
+        return value.DESCRIPTOR.full_name.removeprefix(f"{package}." if package else "")
+    return type(value).__qualname__
 
 
 def _fields(value: object) -> Members | None:

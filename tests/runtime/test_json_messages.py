@@ -74,8 +74,8 @@ def outcome(value: dict[str, object], *, table: bool) -> object:
     """Return the message that a JSON object is, or the error."""
     try:
         if table:
-            return parse(EVERY, value, POOL)
-        return json_format.ParseDict(value, EVERY(), descriptor_pool=POOL)
+            return parse(EVERY, value, POOL).SerializeToString(deterministic=True)  # a NaN is not equal to itself
+        return json_format.ParseDict(value, EVERY(), descriptor_pool=POOL).SerializeToString(deterministic=True)
     except Exception as error:  # noqa: BLE001 -- whichever it is, it must be the same
         return type(error), re.sub(r" at 0x[0-9a-f]+", "", str(error))  # protobuf itself fails on a lone surrogate
 
