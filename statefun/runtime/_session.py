@@ -27,8 +27,13 @@ async def run_driver(driver: Driver, *, progress: TextIO | None = None, beside: 
     """Run a driver until it ends or a signal stops it; `beside` runs as long as it does."""
     over = asyncio.Event()
     helpers = [asyncio.ensure_future(start(over)) for start in beside]
+
+    def stop_unless_over(_: asyncio.Future[None]) -> None:
+        if not over.is_set():  # a door that fails ends the run; at its end, every door is told to go
+            driver.stop()
+
     for helper in helpers:
-        helper.add_done_callback(lambda _: driver.stop())  # a door that fails ends the run
+        helper.add_done_callback(stop_unless_over)
     if progress is not None:
         helpers.append(asyncio.ensure_future(_watch(driver, Progress(progress, "records"), over)))
     with _signals(driver):
