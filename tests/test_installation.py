@@ -80,7 +80,7 @@ def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProc
     paths = os.pathsep.join([str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": paths, **environment},
+        env={**os.environ, "PYTHONWARNINGS": "", "PYTHONPATH": paths, **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -88,10 +88,15 @@ def _is_repeated(field: Any) -> bool:
 
 def _reserved(message: Any) -> list[Plain]:
     """Return the numbers that are reserved, as "2" and "9-11"."""
-    from google.protobuf.descriptor_pb2 import DescriptorProto  # noqa: PLC0415 -- the lock alone needs it
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto  # noqa: PLC0415 -- the lock alone needs it
 
-    proto = DescriptorProto()
-    message.CopyToProto(proto)
+    # through the file: a message that was made at run time cannot copy itself in pure Python
+    file = FileDescriptorProto()
+    message.file.CopyToProto(file)
+    names = message.full_name.removeprefix(f"{file.package}.").split(".")
+    proto = next(top for top in file.message_type if top.name == names[0])
+    for name in names[1:]:
+        proto = next(nested for nested in proto.nested_type if nested.name == name)
     spans = [(span.start, span.end - 1) for span in proto.reserved_range]
     return [str(first) if first == last else f"{first}-{last}" for first, last in spans]
 
