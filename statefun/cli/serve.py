@@ -41,6 +41,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     top.add_argument(
         "--grace", type=int, default=30, metavar="S", help="seconds that requests in flight have then (30)"
     )
+    top.add_argument("--module", metavar="FILE", help="a module.yaml that the app must fit; or nothing is served")
     top.add_argument("--record", metavar="DIR", help="write requests and replies to files there")
     return top
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         app=args.app, host=args.host, port=args.port, uds=args.uds, workers=args.workers,
         certfile=args.ssl_certfile, keyfile=args.ssl_keyfile, ca_certs=args.ssl_ca_certs,
         in_flight=args.in_flight, call=args.call, threads=args.threads,
-        linger=args.linger, grace=args.grace, record=args.record,
+        linger=args.linger, grace=args.grace, record=args.record, module=args.module,
     )  # fmt: skip
     serve(options, lambda line: print(f"statefun: {line}", file=sys.stderr, flush=True))
     return 0

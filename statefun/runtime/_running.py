@@ -18,7 +18,7 @@ from statefun._clock import Clock, RecordClock, WallClock
 from statefun._http import ASGIApp, Door
 from statefun._loading import load_app
 from statefun.errors import ConfigError
-from statefun.module import Module, read
+from statefun.module import Module, read, require
 from statefun.runtime._assembly import DATABASE, Runtime
 from statefun.runtime._catalog import Catalog
 from statefun.runtime._control import ControlServer
@@ -106,6 +106,8 @@ def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | N
         return runtime, module, endpoint
     app = load_app(options.app)
     named = None if options.module is None else read(str(options.module))
+    if named is not None:
+        require(app.functions, named)
     runtime = Runtime.in_process(
         app.functions,
         options.data,

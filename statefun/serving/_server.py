@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 from statefun._loading import load_app
 from statefun.errors import ConfigError, with_help
 from statefun.handler import THREADS, AsyncRequestReplyHandler
+from statefun.module import read
 from statefun.recording import record
 from statefun.serving._asgi import AsgiDoor, AsyncServed, Receive, Send
 from statefun.serving._gate import IN_FLIGHT
@@ -67,6 +68,8 @@ class ServeOptions:
     linger: float = 2
     grace: int = 30
     record: str | None = None
+    module: str | None = None
+    """A module.yaml that the app must fit."""
 
     def __post_init__(self) -> None:
         for name, lowest in (("workers", 1), ("linger", 0), ("grace", 1), ("port", 0)):
@@ -148,7 +151,8 @@ class _App:
     @classmethod
     def of(cls, options: ServeOptions) -> _App:
         functions = load_app(options.app).functions
-        handler: AsyncServed = AsyncRequestReplyHandler(functions, threads=options.threads)
+        module = None if options.module is None else read(options.module)
+        handler: AsyncServed = AsyncRequestReplyHandler(functions, threads=options.threads, module=module)
         if options.record is not None:
             handler = record(handler, Path(options.record))
         door = AsgiDoor(

@@ -360,3 +360,16 @@ def test_what_is_being_answered() -> None:
         return json.dumps(body), status
 
     assert asyncio.run(main()) == ('{"ok": true}', 200)
+
+
+def test_an_app_that_does_not_fit(folder: Path) -> None:
+    """An app whose module.yaml sends to a function that nobody bound is not run; all that is wrong is said."""
+    (folder / "module.yaml").write_text(
+        "kind: io.statefun.embedded.v1/jsonl-ingress\n"
+        "spec: {id: t/in, path: in.jsonl, targets: [t/g], valueType: io.statefun.types/string}\n"
+    )
+    (folder / "in.jsonl").write_text("")
+    with Process(folder, "app:functions", "--no-http", "--module", "module.yaml") as process:
+        assert process.end() == 1
+    assert process.said[0].startswith("statefun run: module.yaml:2:")
+    assert "'t/g'" in process.said[0] or "t/g" in process.said[0]

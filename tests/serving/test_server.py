@@ -353,6 +353,34 @@ def test_bad_options(options: dict[str, Any], text: str) -> None:
     assert str(raised.value) == text
 
 
+def test_module_that_does_not_fit(start: Start, tmp_path: Path) -> None:
+    """An app that does not fit the module.yaml that it was given is not served; all that is wrong is said."""
+    (tmp_path / "module.yaml").write_text(
+        "kind: io.statefun.endpoints.v2/http\n"
+        "spec:\n"
+        "  functions: other/*\n"
+        "  urlPathTemplate: http://127.0.0.1:8000/\n"
+    )
+    server = start("--port", "0", "--module", "module.yaml", ready=False)
+    assert server.process.wait(30) == 1
+    lines = server.log.splitlines()
+    assert lines[0].startswith("statefun serve: module.yaml:")
+    assert "'example/slow'" in server.log
+    assert "'example/blocks'" in server.log
+
+
+def test_module_that_fits(start: Start, tmp_path: Path) -> None:
+    """An app that fits its module.yaml is served."""
+    (tmp_path / "module.yaml").write_text(
+        "kind: io.statefun.endpoints.v2/http\n"
+        "spec:\n"
+        "  functions: example/*\n"
+        "  urlPathTemplate: http://127.0.0.1:8000/\n"
+    )
+    server = start("--port", "0", "--module", "module.yaml", "--linger", "0")
+    assert server.end() == 0
+
+
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without uvicorn the error names the extra."""
     monkeypatch.setitem(cast("dict[str, object]", sys.modules), "uvicorn", None)
