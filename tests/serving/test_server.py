@@ -356,10 +356,7 @@ def test_bad_options(options: dict[str, Any], text: str) -> None:
 def test_module_that_does_not_fit(start: Start, tmp_path: Path) -> None:
     """An app that does not fit the module.yaml that it was given is not served; all that is wrong is said."""
     (tmp_path / "module.yaml").write_text(
-        "kind: io.statefun.endpoints.v2/http\n"
-        "spec:\n"
-        "  functions: other/*\n"
-        "  urlPathTemplate: http://127.0.0.1:8000/\n"
+        "kind: io.statefun.endpoints.v2/http\nspec:\n  functions: other/*\n  urlPathTemplate: http://127.0.0.1:8000/\n"
     )
     server = start("--port", "0", "--module", "module.yaml", ready=False)
     assert server.process.wait(30) == 1
