@@ -16,13 +16,15 @@ from typing import Protocol
 
 from typing_extensions import Self
 
+from statefun.catalog import Catalog
 from statefun.errors import with_help
 from statefun.functions import StatefulFunctions
+from statefun.module._model import RecordFields
 from statefun.runtime._boxes import Limits
-from statefun.runtime._catalog import Catalog, describe
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._endpoint import InProcess
 from statefun.runtime._engine import Engine
-from statefun.runtime._jsonl import LineReader, RecordFields
+from statefun.runtime._jsonl import LineReader
 from statefun.runtime._lock import lock_folder
 from statefun.runtime._plans import FunctionSpec, Wire
 from statefun.runtime._pump import Endpoint, Pump
@@ -50,7 +52,7 @@ class Runtime:
     def __init__(
         self,
         callee: Callee,
-        catalog: Catalog,
+        catalog: StoredCatalog,
         data: Path,
         *,
         wire: Wire = "v3",
@@ -85,7 +87,6 @@ class Runtime:
         functions: StatefulFunctions,
         data: Path,
         *,
-        around: Iterable[object] = (),
         wire: Wire = "v3",
         egresses: Iterable[str] | None = None,
         limits: Limits | None = None,
@@ -93,7 +94,8 @@ class Runtime:
     ) -> Self:
         """Open a folder for an app whose functions are called in this process."""
         callee = InProcess(functions, wire=wire, slow=slow)
-        return cls(callee, describe(functions, around), data, wire=wire, egresses=egresses, limits=limits)
+        catalog = StoredCatalog.of(Catalog.of(functions))
+        return cls(callee, catalog, data, wire=wire, egresses=egresses, limits=limits)
 
     def _check_wire(self) -> None:
         """Refuse data of the other version: its messages and states would be read wrongly."""

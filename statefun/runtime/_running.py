@@ -16,24 +16,25 @@ from typing import Literal
 
 from statefun._clock import Clock, RecordClock, WallClock
 from statefun._http import ASGIApp, Door
-from statefun._loading import load_app
+from statefun._loading import LoadError, load_app
 from statefun.errors import ConfigError
 from statefun.module import Module, read, require
+from statefun.module._model import RecordFields
 from statefun.runtime._assembly import DATABASE, Runtime
-from statefun.runtime._catalog import Catalog
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._control import ControlServer
 from statefun.runtime._delta import Delta
 from statefun.runtime._driver import Driver, Pace
 from statefun.runtime._http_endpoint import HttpEndpoint
 from statefun.runtime._http_ingress import HttpIngress
-from statefun.runtime._jsonl import LineReader, LineWriter, RecordFields
+from statefun.runtime._jsonl import LineReader, LineWriter
 from statefun.runtime._operations import OFFSET, Operations
 from statefun.runtime._plans import Wire
 from statefun.runtime._reload import Reloader
 from statefun.runtime._session import Beside, run_driver
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
-from statefun.runtime._surroundings import PORT, Surroundings, egress_names, routes, surroundings, wire_of
+from statefun.runtime._surroundings import PORT, Surroundings, egress_names, routes, surroundings
 from statefun.runtime._values import brief
 from statefun.runtime._web import listen, serve
 
@@ -88,10 +89,10 @@ def run_app(options: RunOptions) -> bool:
     reloader = Reloader(options.reload)
     try:
         runtime, module, endpoint = _open(options)
-    except Exception:
+    except LoadError as error:
         if not options.reload:
             raise
-        return reloader.wait_and_restart()
+        return reloader.wait_and_restart(error)
     with runtime:
         stopped = asyncio.run(_run(options, runtime, module, endpoint, reloader))
     return reloader.restart_if_asked() or stopped
@@ -102,17 +103,16 @@ def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | N
     if options.app.endswith((".yaml", ".yml")):
         module = read(options.app)
         endpoint = HttpEndpoint(routes(module))
-        runtime = Runtime(endpoint, Catalog(), options.data, wire=wire_of(module), egresses=egress_names(module))
+        runtime = Runtime(endpoint, StoredCatalog(), options.data, wire=module.wire, egresses=egress_names(module))
         return runtime, module, endpoint
-    app = load_app(options.app)
+    functions = load_app(options.app)
     named = None if options.module is None else read(str(options.module))
     if named is not None:
-        require(app.functions, named)
+        require(functions, named)
     runtime = Runtime.in_process(
-        app.functions,
+        functions,
         options.data,
-        around=app.around,
-        wire=options.wire or (wire_of(named) if named is not None else "v3"),
+        wire=options.wire or (named.wire if named is not None else "v3"),
         egresses=None if named is None else egress_names(named),
         slow=_warn_slow,
     )

@@ -32,28 +32,24 @@ from statefun.module._model import (
     PlaygroundEgress,
     PlaygroundIngress,
     ProtobufKafkaIngress,
+    RecordFields,
     StdoutEgress,
     Topic,
 )
 from statefun.runtime import _http_ingress, _playground
 from statefun.runtime._driver import Driver
 from statefun.runtime._http_endpoint import Route, Transport
-from statefun.runtime._jsonl import LineReader, LineWriter, RecordFields
+from statefun.runtime._jsonl import LineReader, LineWriter
 from statefun.runtime._plans import StateSpec, Wire
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
 from statefun.runtime._values import Values
 
-__all__ = ["Surroundings", "egress_names", "routes", "surroundings", "wire_of"]
+__all__ = ["Surroundings", "egress_names", "routes", "surroundings"]
 
 PORT = 8080
 KAFKA_LINE = RecordFields(id="key", value="value", time="time")
 """A line that stands for a Kafka record."""
-
-
-def wire_of(module: Module) -> Wire:
-    """Return which protocol the file's functions speak."""
-    return "v2" if module.format in ("1.0", "2.0") else "v3"
 
 
 def routes(module: Module) -> list[Route]:
@@ -141,12 +137,7 @@ def _add_ingress(
 ) -> None:  # fmt: skip
     match ingress:
         case JsonlIngress(path=path, targets=targets, type=type, fields=fields, follow=follow):
-            own = None
-            if fields is not None:
-                own = RecordFields(
-                    id=fields.id, type=fields.type, time=fields.time, time_unit=fields.time_unit, value=fields.value
-                )
-            reader = LineReader(values, wire, type=type, fields=own)
+            reader = LineReader(values, wire, type=type, fields=fields)
             if path is None:
                 made.sources.append(StdinSource(reader, targets, wake))
             else:

@@ -287,6 +287,8 @@ def test_reload(folder: Path) -> None:
     values = [json.loads(line)["value"] for line in process.printed]
     assert values == ["hello x 1", "welcome y 2", "hello z 3"]
     assert process.said.count("A source file changed: starting anew.") == 2
+    waiting = process.said.index("Waiting for a change.")
+    assert process.said[waiting - 2] == "app cannot be imported: app.py:1: SyntaxError: invalid syntax"
 
 
 def test_what_is_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
