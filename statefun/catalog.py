@@ -194,10 +194,11 @@ def _kind(egress: object) -> Literal["kafka", "kinesis", "message", "other"]:
 
 def _egress(egress: Any, users: tuple[str, ...]) -> CatalogEgress:
     destination = getattr(egress, "topic", None) or getattr(egress, "stream", None)
-    types = egress.types() if isinstance(egress, TypedEgress) else ()
+    kind = _kind(egress)
+    types = () if kind == "other" else cast("TypedEgress[Any]", egress).types()
     return CatalogEgress(
         typename=egress.typename,
-        kind=_kind(egress),
+        kind=kind,
         destination=str(destination or ""),
         types=tuple(_type(found) for found in types),
         users=users,
