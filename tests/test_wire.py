@@ -271,7 +271,7 @@ def test_no_protobuf(data: bytes, wire: Wire | None) -> None:
 
 @pytest.mark.parametrize("wire", BOTH)
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
-def test_other_bytes(wire: Wire, kind: type[bytearray] | type[memoryview]) -> None:
+def test_other_bytes(wire: Wire, kind: type[bytearray | memoryview]) -> None:
     """A request may come as a bytearray or a memoryview, as some servers have it, if it shows its version or not."""
     untyped: Any = RequestReplyHandler(functions_of(plain))
     for data in (request(wire, GO), request(wire, states={"a": None})):
