@@ -14,6 +14,8 @@ from tests.engines.kafka import Kafka
 def pytest_configure(config: pytest.Config) -> None:
     """Say what the tests' own mark means."""
     config.addinivalue_line("markers", "feature(name, facts): a row of the table in docs/reference/compatibility.md")
+    config.addinivalue_line("markers", "way(id): the column of it, for a test that is of one way")
+    config.addinivalue_line("markers", "long: only in make engines-all")
 
 
 @pytest.fixture(scope="session")
