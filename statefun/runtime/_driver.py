@@ -18,6 +18,7 @@ from statefun.runtime._delta import Delta
 from statefun.runtime._engine import Engine
 from statefun.runtime._plans import Plan
 from statefun.runtime._pump import Pending, Pump
+from statefun.runtime._senders import Senders
 from statefun.runtime._sinks import Sink
 from statefun.runtime._sources import Source, SourceError
 from statefun.runtime._store import RecordRow, Store
@@ -68,6 +69,7 @@ class Driver:
         self.pace: Pace = pace or Pace()
         self.sources: list[Source] = list(sources)
         self.sinks: list[Sink] = list(sinks)
+        self.senders: Senders = Senders()
         self.fed: int = 0
         """Messages taken from sources in this run."""
         self.commits: int = 0
@@ -111,6 +113,10 @@ class Driver:
         """Look for work again."""
         self._wake.set()
 
+    def moved(self, source: str) -> None:
+        """Write down the position of a source with the next commit, though no record of it was taken."""
+        self._moved.add(source)
+
     def stop(self) -> None:
         """Take nothing more in, finish what is out, commit, and end."""
         self._stopping = True
@@ -123,7 +129,11 @@ class Driver:
 
     def _full(self) -> bool:
         boxes = self.engine.boxes
-        return boxes.held > boxes.limits.messages // 2 or len(self.engine.failures) > self.pace.failing
+        return (
+            boxes.held > boxes.limits.messages // 2
+            or len(self.engine.failures) > self.pace.failing
+            or self.senders.full()
+        )
 
     # --- running ---
 
@@ -151,6 +161,7 @@ class Driver:
                 sink.write(rows)
                 last = rows[-1].seq
                 self._written.append(sink)
+        self.senders.open(dict(positions), self.store, self.engine.names)
         for source in self.sources:
             source.open(positions.get(f"in {source.name}"))
             for target in source.targets:
@@ -163,7 +174,7 @@ class Driver:
     def _over(self) -> bool:
         if self._stopping:
             return True
-        if not self._exit_at_end or self._tasks or self._committed or self._written:
+        if not self._exit_at_end or self._tasks or self._committed or self._written or not self.senders.idle():
             return False
         return all(source.ended for source in self.sources) and not self.engine.has_work()
 
@@ -266,6 +277,7 @@ class Driver:
         waiting, self._committed = self._committed, []
         try:
             committed = self.pump.commit(delta)
+            self.senders.committed()
         except BaseException as error:
             for future in waiting:
                 if not future.done():
@@ -283,6 +295,7 @@ class Driver:
         return True
 
     def _note_positions(self, delta: Delta) -> None:
+        self.senders.intend(delta)
         for source in self.sources:
             if source.name in self._moved and (position := source.position()) is not None:
                 delta.positions[f"in {source.name}"] = position
@@ -310,7 +323,7 @@ class Driver:
             listener(delta)
         newest = self.engine.effects.records
         if newest - self._pruned > self.pace.keep + self.pace.keep // 8 and not self._written:
-            self._pruned = newest - self.pace.keep
+            self._pruned = self.senders.settled(newest - self.pace.keep)
             self.store.prune_records(self._pruned)
 
     async def _pause(self, *, worked: bool) -> None:
@@ -345,6 +358,7 @@ class Driver:
             task.cancel()
         while self._commit():
             pass
+        self.senders.finish(self._commit)
 
     def _close(self) -> None:
         for task in list(self._tasks):
@@ -353,3 +367,4 @@ class Driver:
             source.close()
         for sink in self.sinks:
             sink.close()
+        self.senders.close()
