@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from statefun.errors import with_help
 from statefun.module._model import KafkaIngress, StartAt
@@ -58,7 +58,9 @@ def _highest(kafka: Clients, consumer: Consumer, topic: str, partitions: Sequenc
 
 
 def _watermarks(kafka: Clients, consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    found = consumer.get_watermark_offsets(kafka.TopicPartition(topic, partition), timeout=PATIENCE_S)
+    where = kafka.TopicPartition(topic, partition)
+    # What its stub does not say: nothing when the time is over.
+    found = cast("tuple[int, int] | None", consumer.get_watermark_offsets(where, timeout=PATIENCE_S))
     if found is None:
         raise TimeoutError
     return found
