@@ -37,6 +37,7 @@ _MOST_BYTES = 32 << 20
 _AT_ONCE = 500
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _IDLE_S = 0.1
+_TELL_S = 5.0
 _PREFETCH = {
     "queued.min.messages": 20_000,
     "queued.max.messages.kbytes": 16_384,
@@ -73,6 +74,8 @@ class KafkaSource:
         self.decoder: Decoder = Decoder(topic.type, wire)
         self.offsets: dict[int, int] | None = None
         """The next record of each partition; None until that is known."""
+        self.noted: dict[int, int] = {}
+        """The same, as it was last written down."""
         self.queue: deque[Item] = deque()
         self.taken: int = 0
         self.taken_bytes: int = 0
@@ -120,6 +123,7 @@ class KafkaSource:
         """Return the next record of each partition."""
         if self.offsets is None:
             return None
+        self.noted = dict(self.offsets)
         return json.dumps({"offsets": self.offsets, "skipped": self.skipped})
 
     @property
@@ -158,6 +162,7 @@ class KafkaReader:
         self._by_topic = {source.topic: source for source in self.sources}
         self._unopened = {source.name for source in self.sources}
         self._reached: dict[tuple[str, int], int] = {}
+        self._told: dict[tuple[str, int], int] = {}
         self._put = 0
         self._put_bytes = 0
         self._stopping = threading.Event()
@@ -202,15 +207,20 @@ class KafkaReader:
             self.error = SourceError(f"{self._who}: {type(error).__name__}: {error}")
         finally:
             self._wake()
+            self._tell(consumer)
             with contextlib.suppress(RuntimeError):
                 consumer.close()
 
     def _read(self, consumer: confluent_kafka.Consumer) -> None:
-        look = time.monotonic() + self._discover_s
+        look, tell = time.monotonic() + self._discover_s, time.monotonic() + _TELL_S
         while not self._stopping.is_set():
-            if time.monotonic() > look:
+            now = time.monotonic()
+            if now > look:
                 self._find(consumer, first=False)
                 look = time.monotonic() + self._discover_s
+            if now > tell:
+                self._tell(consumer)
+                tell = now + _TELL_S
             if not self._room():
                 self._stopping.wait(0.002)
                 continue
@@ -219,6 +229,19 @@ class KafkaReader:
                 continue
             self._sort((first, *consumer.consume(_AT_ONCE - 1, 0)))
             self._wake()
+
+    def _tell(self, consumer: confluent_kafka.Consumer) -> None:
+        """Let Kafka know how far the group is, for those who watch it; nothing here depends on it."""
+        offsets = [
+            self._kafka.TopicPartition(source.topic, partition, at)
+            for source in self.sources
+            for partition, at in dict(source.noted).items()
+            if self._told.get((source.topic, partition)) != at
+        ]
+        if offsets:
+            with contextlib.suppress(self._kafka.KafkaException):
+                consumer.commit(offsets=offsets, asynchronous=True)
+            self._told.update({(one.topic, one.partition): one.offset for one in offsets})
 
     def _room(self) -> bool:
         taken = sum(source.taken for source in self.sources)

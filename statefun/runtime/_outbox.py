@@ -12,7 +12,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-__all__ = ["Decision", "Held", "Mark", "Progress", "decided", "settle"]
+__all__ = ["PREFIX", "Decision", "Held", "Mark", "Progress", "decided", "settle"]
+
+PREFIX = "out kafka:"
+"""What stands before the id of an egress in the name of its position."""
 
 Decision = Literal["resend", "confirm"]
 Why = Literal["mark lost", "diverged", "refused"]

@@ -161,7 +161,7 @@ async def _run(
     driver.sinks += [*around.sinks, *_sinks(options, runtime, module)]
     driver.senders.all += around.senders
     driver.on_commit.append(_log_failures(runtime))
-    operations = Operations(runtime.engine, runtime.store, runtime.values, clock)
+    operations = Operations(runtime.engine, runtime.store, runtime.values, clock, driver.senders)
     beside: list[Beside] = [ControlServer(driver, operations, runtime.data).serve]
     say(f"data: {runtime.data / DATABASE} (statefun status, state ls, tail look at it; statefun reset wipes it)")
     port = options.port if module is None or options.port != PORT else None

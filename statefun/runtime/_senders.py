@@ -16,11 +16,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from statefun.errors import StatefunError
 from statefun.runtime._delta import Delta
 from statefun.runtime._kafka_link import Away, Link, RefusedRecord, Unusable
 from statefun.runtime._kafka_records import NoRecord, Outgoing, outgoing, topic_of
-from statefun.runtime._outbox import Decision, Held, Mark, Progress, decided, settle
+from statefun.runtime._outbox import PREFIX, Decision, Held, Mark, Progress, decided, settle
 from statefun.runtime._plans import Names
+from statefun.runtime._sinks import SinkError
 from statefun.runtime._store import RecordRow, Store
 
 __all__ = ["Sender", "Senders"]
@@ -53,11 +55,13 @@ class Sender:
 
     def __init__(self, egress: str, link: Callable[[], Link], wake: Callable[[], None]) -> None:
         self.egress = egress
-        self.name: str = f"kafka:{egress}"
+        self.name: str = f"{PREFIX}{egress}"
         self.progress: Progress = Progress()
         """As it stands in the store, or will with the next commit."""
         self.newest: int = 0
         """The last record of this egress."""
+        self.ending: bool = False
+        """Whether no further batch is to be begun."""
         self._make_link = link
         self._wake = wake
         self._link: Link | None = None
@@ -66,7 +70,9 @@ class Sender:
         self._changed = False
         self._intended = False
         self._jobs: queue.SimpleQueue[tuple[Progress, _Batch | None] | None] = queue.SimpleQueue()
+        self._given = self.progress  # what the thread began with
         self._done: Progress | None = None
+        self._error: StatefunError | None = None
         self._busy = False
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -92,19 +98,29 @@ class Sender:
             if row[1] == number:
                 self.newest = row[0]
                 break
-        done = self._done
-        if done is not None:
-            self._done, self._busy, self._changed = None, False, self._changed or done != self.progress
-            self.progress = replace(done, decision=self.progress.decision)
-            if done.held is not None and self.progress.decision is not None:
-                self._hand(None)
-        if not self._busy and self.progress.held is None and self.newest > self.progress.sent:
+        if self._error is not None:
+            raise self._error
+        if self._done is not None:
+            self._take(self._done)
+        if self._ready():
             topic = self.progress.topic or self._first_topic(delta)
             self.progress = replace(self.progress, pending=Mark(self.newest, uuid.uuid4().hex), topic=topic)
             self._changed = self._intended = True
         if not self._changed:
             return None
         return self.progress.to_json()
+
+    def _take(self, done: Progress) -> None:
+        """Take what the thread has come to; a decision that came meanwhile is about what is held now."""
+        late = self.progress.decision if self._given.decision is None and done.held is not None else None
+        self._done, self._busy = None, False
+        self._changed = self._changed or done != self.progress
+        self.progress = replace(done, decision=late)
+        if late is not None:
+            self._hand(None)
+
+    def _ready(self) -> bool:
+        return not self._busy and not self.ending and self.progress.held is None and self.newest > self.progress.sent
 
     def committed(self) -> None:
         """Send what was intended."""
@@ -133,7 +149,7 @@ class Sender:
     @property
     def works(self) -> bool:
         """Whether the thread works on something."""
-        return self._busy and self._done is None
+        return self._busy and self._done is None and self._error is None
 
     def close(self) -> None:
         """Let go of it."""
@@ -144,7 +160,7 @@ class Sender:
             self._thread = None
 
     def _hand(self, batch: _Batch | None) -> None:
-        self._busy = True
+        self._busy, self._given = True, self.progress
         self._jobs.put((self.progress, batch))
 
     def _first_topic(self, delta: Delta) -> str:
@@ -187,6 +203,12 @@ class Sender:
                 self._wake()
         except _Over:
             pass
+        except StatefunError as error:
+            self._error = error
+            self._wake()
+        except Exception as error:  # noqa: BLE001 -- the driver's thread raises it
+            self._error = SinkError(f"egress {self.egress!r}: {type(error).__name__}: {error}")
+            self._wake()
         finally:
             link.close()
 
@@ -277,14 +299,14 @@ class Senders:
         """Begin where the last run ended."""
         for sender in self.all:
             last: Sequence[RecordRow] = store.last_records(sender.egress, 1)
-            position = positions.get(f"out {sender.name}")
+            position = positions.get(sender.name)
             sender.open(position, store, names, last[-1].seq if last else 0)
 
     def intend(self, delta: Delta) -> None:
         """Add to a commit what the senders intend."""
         for sender in self.all:
             if (position := sender.intend(delta)) is not None:
-                delta.positions[f"out {sender.name}"] = position
+                delta.positions[sender.name] = position
 
     def committed(self) -> None:
         """Send what was intended."""
@@ -306,6 +328,8 @@ class Senders:
     def finish(self, commit: Callable[[], object]) -> None:
         """Wait a while for what is under way, and write down what became of it."""
         until = time.monotonic() + _GRACE_S
+        for sender in self.all:
+            sender.ending = True
         while time.monotonic() < until and any(sender.works for sender in self.all):
             time.sleep(0.005)
         commit()
