@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all test-pythons test-protobufs test-mutations test-recorded demo bench protos format lock clean
+.PHONY: help test test-all test-pythons test-protobufs test-mutations test-recorded test-kills demo bench protos format lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
@@ -12,7 +12,7 @@ help:  ## list the targets
 test: .venv/ready  ## run every check, as a change must pass it
 	@$(BIN)/python tools/check.py
 
-test-all: test test-pythons test-protobufs test-mutations test-recorded  ## this, and every other test below
+test-all: test test-pythons test-protobufs test-mutations test-recorded test-kills  ## this, and every other test below
 
 test-pythons: .venv/ready  ## run the tests on every CPython of this machine
 	@$(BIN)/python tools/matrix.py pythons
@@ -25,6 +25,9 @@ test-mutations: .venv/ready  ## break the public signatures one by one: the type
 
 test-recorded: .venv/ready  ## ask the published SDKs again for the replies that were recorded from them
 	@$(BIN)/python -m tests.conformance.record --check
+
+test-kills: .venv/ready  ## kill the embedded runtime 200 times under load: nothing is lost or doubled
+	@STATEFUN_KILLS=200 $(BIN)/python -m pytest --no-cov --quiet tests/runtime/test_crash.py
 
 # Only what the package itself needs, so that the first screen is there in seconds; .venv will do if there is one.
 demo:  ## run a week of earthquakes through typed functions (examples/quakes)

@@ -42,11 +42,12 @@ from statefun.runtime._endpoint import listed
 from statefun.runtime._http_endpoint import Route, Transport
 from statefun.runtime._jsonl import LineReader, LineWriter
 from statefun.runtime._plans import Wire
+from statefun.runtime._retention import Keep
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
 from statefun.runtime._values import Values
 
-__all__ = ["Surroundings", "egress_names", "routes", "surroundings"]
+__all__ = ["Surroundings", "egress_names", "kept", "routes", "surroundings"]
 
 PORT = 8080
 KAFKA_LINE = RecordFields(id="key", value="value", time="time")
@@ -97,6 +98,18 @@ def _transport(transport: OkHttpTransport | AsyncTransport) -> Transport:
 def egress_names(module: Module) -> set[str]:
     """Return the egresses that functions may send to."""
     return {egress.id for egress in module.egresses}
+
+
+def kept(module: Module) -> dict[str, Keep]:
+    """Return how much stays of the egresses that the file says it of."""
+    return {
+        egress.id: Keep(
+            records=egress.records,
+            age_ms=None if egress.retention is None else int(egress.retention.total_seconds() * 1_000),
+        )
+        for egress in module.egresses
+        if isinstance(egress, KeptEgress)
+    }
 
 
 @dataclass(slots=True)
