@@ -150,9 +150,8 @@ async def _run(
     options: RunOptions, runtime: Runtime, module: Module | None, endpoint: HttpEndpoint | None, reloader: Reloader
 ) -> bool:
     clock: Clock = RecordClock() if options.clock == "records" else WallClock(int(runtime.store.meta(OFFSET) or 0))
-    driver = Driver(
-        runtime.pump, clock, retention=_retention(options, runtime, module), exit_at_end=options.exit_at_end
-    )
+    retention = Retention(runtime.store, options.keep, {} if module is None else kept(module))
+    driver = Driver(runtime.pump, clock, retention=retention, exit_at_end=options.exit_at_end)
     loop = asyncio.get_running_loop()
     around = Surroundings()
     if module is not None:
