@@ -335,6 +335,8 @@ def _help(error: sqlite3.Error) -> str:
     text = str(error)
     if "full" in text:
         return "make room on the disk and start again: what was committed is there"
+    if "I/O error" in text:  # a limit of the file's size is one, too
+        return "is the disk full, or failing? What was committed is there: make room and start again"
     if "malformed" in text or "not a database" in text:
         return "`statefun doctor` says what is damaged; put a copy back, or start afresh in another folder with --data"
     if "locked" in text:
