@@ -18,6 +18,7 @@ from statefun.runtime._delta import Delta
 from statefun.runtime._engine import Engine
 from statefun.runtime._plans import Plan
 from statefun.runtime._pump import Pending, Pump
+from statefun.runtime._retention import Retention
 from statefun.runtime._senders import Senders
 from statefun.runtime._sinks import Sink
 from statefun.runtime._sources import Source, SourceError
@@ -45,8 +46,6 @@ class Pace:
     """Requests out at once."""
     failing: int = 50_000
     """Failing addresses, from which on no ingress is read."""
-    keep: int = 100_000
-    """Records that stay readable."""
 
 
 class Driver:
@@ -60,6 +59,7 @@ class Driver:
         sources: Sequence[Source] = (),
         sinks: Sequence[Sink] = (),
         pace: Pace | None = None,
+        retention: Retention | None = None,
         exit_at_end: bool = False,
     ) -> None:
         self.pump = pump
@@ -83,7 +83,8 @@ class Driver:
         self._moved: set[str] = set()
         self._written: list[Sink] = []
         self._plans: dict[str, tuple[Plan, ...]] = {}
-        self._pruned = 0
+        self._retention = retention or Retention(pump.store)
+        self._settled = 0  # the records of the commit before: what files were given of them is committed
         self._handled = 0  # at the last commit
         self._last = time.perf_counter()
         self._swept = time.monotonic()
@@ -322,9 +323,8 @@ class Driver:
         for listener in self.on_commit:
             listener(delta)
         newest = self.engine.effects.records
-        if newest - self._pruned > self.pace.keep + self.pace.keep // 8 and not self._written:
-            self._pruned = self.senders.settled(newest - self.pace.keep)
-            self.store.prune_records(self._pruned)
+        self._retention.look(self.senders.settled(self._settled), newest, self.clock.now())
+        self._settled = newest
 
     async def _pause(self, *, worked: bool) -> None:
         """Let others run; if there was no work, until there may be some."""
@@ -334,6 +334,7 @@ class Driver:
         if time.monotonic() - self._swept > _SWEEP_S:
             self._swept = time.monotonic()
             self.store.sweep(self.clock.now())
+            self._retention.look(self.senders.settled(self._settled), self.engine.effects.records, self.clock.now())
         if self._over():
             return
         with contextlib.suppress(asyncio.TimeoutError):
