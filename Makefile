@@ -58,7 +58,7 @@ clean:  ## delete the environments and every cache
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "statefun needs Python 3.10 or newer; say PYTHON=...")'
 	@echo "Making .venv from requirements/dev.txt"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 .venv/ready: .venv/locked pyproject.toml
@@ -68,11 +68,11 @@ clean:  ## delete the environments and every cache
 .cache/demo/ready: requirements/demo.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "statefun needs Python 3.10 or newer; say PYTHON=...")'
 	@$(PYTHON) -m venv --clear .cache/demo
-	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
+	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/demo.txt
 	@.cache/demo/bin/python -c 'import os, site; print(os.getcwd(), file=open(os.path.join(site.getsitepackages()[0], "statefun.pth"), "w"))'
 	@touch $@
 
 .cache/lock/ready: requirements/lock.txt
 	@$(PYTHON) -m venv --clear .cache/lock
-	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/lock.txt
 	@touch $@

@@ -88,7 +88,7 @@ class TypedEgress(Generic[X_contra]):
     def _type_for(self, value: object) -> Type[Any]:
         """Return what a value is encoded with. Raises SendError."""
         if self._encoders is None:
-            self._types = self._read_hint()
+            self._types = {known.cls: known for known in self.types()}
             self._encoders = {cls: _record_encoder(found) for cls, found in self._types.items()}
         cls = value.__class__
         found = self._types.get(cls)
@@ -105,17 +105,15 @@ class TypedEgress(Generic[X_contra]):
             raise UnsendableError(msg)
         return for_value(value)
 
-    def _read_hint(self) -> dict[type, Type[Any]]:
+    def types(self) -> tuple[Type[Any], ...]:
+        """Return the types of its values, as far as its hint names them: none of `KafkaEgress[Any]`."""
         arguments = typing.get_args(getattr(self, "__orig_class__", None))
         if not arguments:
-            return {}
-        members = list(_hints.members(arguments[0], self._scope, Type))
-        found = {
-            m.cls: m.extra or type_of(m.cls)
-            for m in members
-            if m.cls is not Any and not isinstance(m.cls, typing.TypeVar)
-        }
-        return {cls: known for cls, known in found.items() if known is not None}
+            return ()
+        members = _hints.members(arguments[0], self._scope, Type)
+        named = (one for one in members if one.cls is not Any and not isinstance(one.cls, typing.TypeVar))
+        found = (one.extra or type_of(one.cls) for one in named)
+        return tuple(known for known in found if known is not None)
 
     def _record_bytes(self, value: object) -> bytes:
         """Encode the value of a record: bytes as they are, text as UTF-8, a message or JSON as written."""

@@ -53,7 +53,7 @@ def open_request(request: bytes, guess: AnyWire, fixed: bool) -> Opened:  # noqa
     try:
         batch = guess.parse(request).invocation
         invocations = batch.invocations[:]
-        if guess.shown_by(invocations[0]):
+        if guess.shown_by(invocations[0].argument):
             return guess, batch, invocations
     except (DecodeError, ValueError, TypeError, IndexError):  # IndexError: there is no message in it
         pass

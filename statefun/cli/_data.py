@@ -16,7 +16,7 @@ from typing import cast
 
 from statefun.protocol import ANY
 from statefun.runtime._assembly import DATABASE
-from statefun.runtime._catalog import Catalog
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._control import ask, is_running, perform
 from statefun.runtime._operations import OFFSET, OperationError, offline
 from statefun.runtime._plans import Wire
@@ -49,7 +49,7 @@ class Data:
             msg = f"there is no data in {folder}: `statefun run` makes it, --data names another folder"
             raise OperationError(msg)
         self.store = SqliteStore(path, read_only=True)
-        self.values = Values(Catalog.from_bytes(self.store.catalog()))
+        self.values = Values(StoredCatalog.from_bytes(self.store.catalog()))
         self.wire: Wire = "v2" if self.store.meta("wire") == "v2" else "v3"
 
     def now(self) -> int:

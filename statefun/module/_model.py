@@ -372,6 +372,11 @@ class Module:
     unspoken: tuple[Finding, ...] = ()
     """What would be among the findings, were its code not silenced."""
 
+    @property
+    def wire(self) -> Literal["v2", "v3"]:
+        """The version of the protocol that its functions are called in."""
+        return "v2" if self.format in ("1.0", "2.0") else "v3"
+
     def endpoint_of(self, typename: str) -> Endpoint | None:
         """Return what serves a function: an entry of its own wins over one of its namespace."""
         covering = [endpoint for endpoint in self.endpoints if endpoint.pattern.covers(typename)]

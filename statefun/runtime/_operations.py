@@ -13,7 +13,7 @@ from pathlib import Path
 from statefun._clock import Clock, WallClock
 from statefun.errors import ConfigError
 from statefun.runtime import _by_hand
-from statefun.runtime._catalog import Catalog
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._engine import Engine
 from statefun.runtime._lock import lock_folder
 from statefun.runtime._plans import FunctionSpec, Plan, Wire
@@ -51,8 +51,7 @@ class Operations:
         """Return the typename of a message that is given in JSON. Raises OperationError, ValueProblem."""
         if name:
             return self._values.resolve(name)
-        known = self._values.catalog.functions.get(function)
-        accepts = [] if known is None else [one for one in known.accepts if self._values.can_encode(one)]
+        accepts = self._values.from_json(function)
         if len(accepts) != 1:
             several = ", ".join(map(brief, accepts)) or "none that JSON can be"
             raise OperationError(f"say the type of the message: {function} takes {several}")
@@ -134,7 +133,7 @@ def offline(data: Path, database: str) -> Generator[Operations, None, None]:
     lock = lock_folder(data)
     try:
         store = SqliteStore(data / database)
-        values = Values(Catalog.from_bytes(store.catalog()))
+        values = Values(StoredCatalog.from_bytes(store.catalog()))
         wire: Wire = "v2" if store.meta("wire") == "v2" else "v3"
 
         def find(namespace: str, name: str) -> FunctionSpec | None:

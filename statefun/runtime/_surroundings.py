@@ -7,7 +7,7 @@ them, a topic is a JSONL file of its name.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from typing_extensions import assert_never
@@ -32,55 +32,43 @@ from statefun.module._model import (
     PlaygroundEgress,
     PlaygroundIngress,
     ProtobufKafkaIngress,
+    RecordFields,
     StdoutEgress,
     Topic,
 )
 from statefun.runtime import _http_ingress, _playground
 from statefun.runtime._driver import Driver
+from statefun.runtime._endpoint import listed
 from statefun.runtime._http_endpoint import Route, Transport
-from statefun.runtime._jsonl import LineReader, LineWriter, RecordFields
-from statefun.runtime._plans import StateSpec, Wire
+from statefun.runtime._jsonl import LineReader, LineWriter
+from statefun.runtime._plans import Wire
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
 from statefun.runtime._values import Values
 
-__all__ = ["Surroundings", "egress_names", "routes", "surroundings", "wire_of"]
+__all__ = ["Surroundings", "egress_names", "routes", "surroundings"]
 
 PORT = 8080
 KAFKA_LINE = RecordFields(id="key", value="value", time="time")
 """A line that stands for a Kafka record."""
 
 
-def wire_of(module: Module) -> Wire:
-    """Return which protocol the file's functions speak."""
-    return "v2" if module.format in ("1.0", "2.0") else "v3"
-
-
-def routes(module: Module) -> list[Route]:
-    """Return where each function is called."""
-    return [_route(endpoint) for endpoint in module.endpoints]
+def routes(module: Module, timeout_s: float | None = None) -> list[Route]:
+    """Return where each function is called; `timeout_s` goes before the limits of the file."""
+    made = [_route(endpoint) for endpoint in module.endpoints]
+    if timeout_s is None:
+        return made
+    return [replace(route, transport=replace(route.transport, call=timeout_s)) for route in made]
 
 
 def _route(endpoint: Endpoint) -> Route:
-    states = tuple(
-        StateSpec(
-            name=entry.name,
-            expire="never"
-            if entry.expire_after is None
-            else "after-write"
-            if entry.mode == "after-write"
-            else "after-call",
-            expire_ms=0 if entry.expire_after is None else int(entry.expire_after.total_seconds() * 1_000),
-        )
-        for entry in endpoint.states or ()
-    )
     return Route(
         namespace=endpoint.pattern.namespace,
         name=endpoint.pattern.name,
         url=endpoint.url,
         transport=_transport(endpoint.transport),
         max_batch=endpoint.max_num_batch_requests,
-        states=states,
+        states=listed(endpoint),
     )
 
 
@@ -141,12 +129,7 @@ def _add_ingress(
 ) -> None:  # fmt: skip
     match ingress:
         case JsonlIngress(path=path, targets=targets, type=type, fields=fields, follow=follow):
-            own = None
-            if fields is not None:
-                own = RecordFields(
-                    id=fields.id, type=fields.type, time=fields.time, time_unit=fields.time_unit, value=fields.value
-                )
-            reader = LineReader(values, wire, type=type, fields=own)
+            reader = LineReader(values, wire, type=type, fields=fields)
             if path is None:
                 made.sources.append(StdinSource(reader, targets, wake))
             else:

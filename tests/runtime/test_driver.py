@@ -17,9 +17,10 @@ import pytest
 
 from statefun import ConfigError, Context, MessageEgress, State, StatefulFunctions
 from statefun._clock import RecordClock, WallClock
+from statefun.module._model import RecordFields
 from statefun.runtime._assembly import Runtime
 from statefun.runtime._driver import Driver, Full, Pace
-from statefun.runtime._jsonl import BadLine, LineReader, LineWriter, RecordFields
+from statefun.runtime._jsonl import BadLine, LineReader, LineWriter
 from statefun.runtime._plans import Wire
 from statefun.runtime._requests import argument
 from statefun.runtime._sinks import FileSink, SinkError
@@ -412,11 +413,12 @@ def test_a_signal(tmp_path: Path) -> None:
 def test_a_reader_that_resolves_nothing(tmp_path: Path) -> None:
     """The type of all lines is checked when the ingress is made."""
     del tmp_path
-    from statefun.runtime._catalog import describe  # noqa: PLC0415 -- one use
+    from statefun.catalog import Catalog  # noqa: PLC0415 -- one use
+    from statefun.runtime._catalog import StoredCatalog  # noqa: PLC0415 -- one use
     from statefun.runtime._values import ValueProblem, Values  # noqa: PLC0415 -- one use
 
     with pytest.raises(ValueProblem) as caught:
-        LineReader(Values(describe(app())), "v3", type="Nope", fields=None)
+        LineReader(Values(StoredCatalog.of(Catalog.of(app()))), "v3", type="Nope", fields=None)
     assert str(caught.value) == "there is no type 'Nope' (known: string)"
 
 
@@ -427,6 +429,7 @@ from statefun import *
 from statefun._clock import WallClock
 from statefun.runtime._assembly import Runtime
 from statefun.runtime._driver import Driver
+from statefun.module._model import RecordFields
 from statefun.runtime._jsonl import LineReader, LineWriter
 from statefun.runtime._sinks import StdoutSink
 from statefun.runtime._sources import StdinSource
