@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all test-pythons test-protobufs test-mutations test-recorded demo bench protos format lock clean
+.PHONY: help test test-all test-pythons test-protobufs test-mutations test-recorded engines engines-all demo bench protos format lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
@@ -25,6 +25,12 @@ test-mutations: .venv/ready  ## break the public signatures one by one: the type
 
 test-recorded: .venv/ready  ## ask the published SDKs again for the replies that were recorded from them
 	@$(BIN)/python -m tests.conformance.record --check
+
+engines: .venv/ready  ## run the tests on real runtimes: Apache StateFun 3.3 and 2.2, Kafka (needs Java 17 and Maven)
+	@$(BIN)/python tools/on_engines.py
+
+engines-all: .venv/ready  ## these, and the long ones: 50 kills under load, random traffic
+	@$(BIN)/python tools/on_engines.py --all
 
 # Only what the package itself needs, so that the first screen is there in seconds; .venv will do if there is one.
 demo:  ## run a week of earthquakes through typed functions (examples/quakes)
@@ -58,7 +64,7 @@ clean:  ## delete the environments and every cache
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "statefun needs Python 3.10 or newer; say PYTHON=...")'
 	@echo "Making .venv from requirements/dev.txt"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@
 
 .venv/ready: .venv/locked pyproject.toml
@@ -68,11 +74,11 @@ clean:  ## delete the environments and every cache
 .cache/demo/ready: requirements/demo.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "statefun needs Python 3.10 or newer; say PYTHON=...")'
 	@$(PYTHON) -m venv --clear .cache/demo
-	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/demo.txt
+	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/demo.txt
 	@.cache/demo/bin/python -c 'import os, site; print(os.getcwd(), file=open(os.path.join(site.getsitepackages()[0], "statefun.pth"), "w"))'
 	@touch $@
 
 .cache/lock/ready: requirements/lock.txt
 	@$(PYTHON) -m venv --clear .cache/lock
-	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/lock.txt
+	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/lock.txt
 	@touch $@

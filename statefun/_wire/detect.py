@@ -137,7 +137,7 @@ def _decided_leniently(states: Iterator[bytes]) -> Version | None:
 def _as_bytes(request: object) -> bytes:
     if isinstance(request, bytes):
         return request
-    if isinstance(request, bytearray):
+    if isinstance(request, (bytearray, memoryview)):
         return bytes(request)
     msg = f"a request is bytes, not {type(request).__name__}"
     raise MalformedRequest(msg)
