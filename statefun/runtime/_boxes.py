@@ -64,7 +64,8 @@ class Box:
     """One address."""
 
     __slots__ = (
-        "address", "alone", "call", "cold_from", "dirty", "expires", "identity", "plan", "queue", "seqs", "states", "status",
+        "address", "alone", "call", "cold_from", "dirty", "expires", "identity", "plan", "queue", "seqs", "states",
+        "status",
     )  # fmt: skip
 
     def __init__(self, address: bytes, plan: Plan, identity: str) -> None:

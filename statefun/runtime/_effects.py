@@ -72,7 +72,7 @@ class Effects:
             self.write(box, cell, value, now)
         return True
 
-    def apply(self, box: Box, result: Result, now: int) -> None:
+    def apply(self, box: Box, result: Result, now: int) -> None:  # noqa: C901 -- one step after the other
         """Apply a reply. Raises BadReply, and then nothing has changed."""
         messages, delayed = result.outgoing_messages, result.delayed_invocations
         boxes = self._boxes

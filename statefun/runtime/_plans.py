@@ -12,7 +12,18 @@ from typing import Literal
 from statefun._primitives import varint
 from statefun.address import split_typename
 
-__all__ = ["BATCH", "Expire", "FunctionSpec", "Names", "Plan", "StateCell", "StateSpec", "Wire", "text_field", "value_prefix"]
+__all__ = [
+    "BATCH",
+    "Expire",
+    "FunctionSpec",
+    "Names",
+    "Plan",
+    "StateCell",
+    "StateSpec",
+    "Wire",
+    "text_field",
+    "value_prefix",
+]
 
 Wire = Literal["v2", "v3"]
 Expire = Literal["never", "after-write", "after-call"]
@@ -100,8 +111,8 @@ class Plan:
     """One type of function, as the engine works with it."""
 
     __slots__ = (
-        "by_head", "by_name", "cells", "expires", "id_prefix", "index", "max_batch", "name", "namespace", "prefix", "probe",
-        "registers", "typename", "waiting", "wire",
+        "by_head", "by_name", "cells", "expires", "id_prefix", "index", "max_batch", "name", "namespace", "prefix",
+        "probe", "registers", "typename", "waiting", "wire",
     )  # fmt: skip
 
     def __init__(self, spec: FunctionSpec, wire: Wire, names: Names) -> None:

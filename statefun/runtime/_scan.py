@@ -18,11 +18,14 @@ __all__ = ["Scanned", "scan"]
 Scanned = tuple[list[tuple[StateCell, bytes]], list[tuple[bytes, bytes]], list[tuple[int, int, bytes]]]
 """States to store; messages, as the target and the field of the argument; records: egress, typename, value."""
 
+_RESULT = b"\xa2\x06"  # invocation_result of a FromFunction
+_STATE, _MESSAGE, _RECORD = 0x0A, 0x12, 0x22  # fields of an InvocationResponse
+_TARGET, _ARGUMENT = 0x0A, 0x12  # fields of an Invocation
 _LONG = 0x80  # a length of more than one byte
 _LONGER = 0x80 * 0x80  # of more than two
 
 
-def scan(  # noqa: C901, PLR0912 -- see above
+def scan(  # noqa: C901 -- see above
     data: bytes, cells: Mapping[bytes, StateCell], egresses: Mapping[bytes, int], types: Mapping[bytes, int], marks: int
 ) -> Scanned | None:
     """Read a FromFunction; None if it is spelled in another way.
@@ -36,7 +39,7 @@ def scan(  # noqa: C901, PLR0912 -- see above
     size = len(data)
     try:
         at = 3 if data[2] == size - 3 < _LONG else _long(data, 2, size)
-        if not (at and data[0] == 0xA2 and data[1] == 0x06):
+        if not (at and data.startswith(_RESULT)):
             return None
         while at < size:
             tag, length = data[at], data[at + 1]
@@ -45,7 +48,7 @@ def scan(  # noqa: C901, PLR0912 -- see above
                 length += (data[at] << 7) - _LONG
                 at += 1
             end = at + length
-            if tag == 0x22:  # a record
+            if tag == _RECORD:
                 middle = at + 2 + data[at + 1]
                 middle += 3 + data[middle + 1]
                 egress = egresses.get(data[at:middle])
@@ -56,7 +59,7 @@ def scan(  # noqa: C901, PLR0912 -- see above
                 if egress is None or type is None or not start:
                     return None
                 records.append((egress, type, data[start:end]))
-            elif tag == 0x0A:  # a state
+            elif tag == _STATE:
                 middle = at + 5 + data[at + 3]
                 cell = cells.get(data[at:middle])
                 start = middle + 1 if data[middle] == end - middle - 1 < _LONG else _long(data, middle, end)
@@ -70,10 +73,10 @@ def scan(  # noqa: C901, PLR0912 -- see above
                 ):
                     return None
                 changes.append((cell, data[start:end]))
-            elif tag == 0x12 and data[at] == 0x0A and data[at + 1] < _LONG:  # a message
+            elif tag == _MESSAGE and data[at] == _TARGET and data[at + 1] < _LONG:
                 middle = at + 2 + data[at + 1]
                 start = middle + 1
-                if data[middle] != 0x12 or not (data[start] == end - start - 1 < _LONG or _long(data, start, end)):
+                if data[middle] != _ARGUMENT or not (data[start] == end - start - 1 < _LONG or _long(data, start, end)):
                     return None
                 sends.append((data[at + 2 : middle], data[middle:end]))
             else:
