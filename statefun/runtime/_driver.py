@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from statefun._clock import Clock, RecordClock
 from statefun.runtime._commands import Call
 from statefun.runtime._delta import Delta
 from statefun.runtime._engine import Engine
+from statefun.runtime._pace import Pace, Window
 from statefun.runtime._plans import Plan
 from statefun.runtime._pump import Pending, Pump
 from statefun.runtime._retention import Retention
@@ -34,18 +34,6 @@ CLOCK = "clock"
 
 class Full(Exception):
     """There is no room for another message now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How much is done between two commits, and at once."""
-
-    group: int = 256
-    group_s: float = 0.005
-    calls: int = 1_000
-    """Requests out at once."""
-    failing: int = 50_000
-    """Failing addresses, from which on no ingress is read."""
 
 
 class Driver:
@@ -85,6 +73,7 @@ class Driver:
         self._plans: dict[str, tuple[Plan, ...]] = {}
         self._retention = retention or Retention(pump.store)
         self._settled = 0  # the records of the commit before: what files were given of them is committed
+        self._window = Window()
         self._handled = 0  # at the last commit
         self._last = time.perf_counter()
         self._swept = time.monotonic()
@@ -181,20 +170,24 @@ class Driver:
 
     def _turn(self) -> bool:
         """Work on one group and commit it; tell whether there was anything."""
-        pump, pace = self.pump, self.pace
-        now = self.clock.now()
+        pump, pace, window = self.pump, self.pace, self._window
         due = self.engine.next_due()
-        if due is not None and due <= now:
-            self.engine.advance(now)
-        ends, until = time.perf_counter() + pace.group_s, pump.handled + pace.group
+        if due is not None and due <= self.clock.now():
+            self.engine.advance(self.clock.now())
+        began, handled, fed = time.perf_counter(), pump.handled, self.fed
+        ends, until = began + (pace.group_s if self._committed else pace.alone_s), handled + pace.group
 
         def enough() -> bool:
             return time.perf_counter() > ends
 
         while pump.handled < until and len(self._tasks) < pace.calls:
             pending = pump.work(self.clock.now(), until - pump.handled, enough)
-            if pending is None and not self._feed(until - pump.handled):
-                break
+            if pending is None:
+                now = time.perf_counter()
+                if not self._tasks:
+                    window.learn(self.fed - fed, pump.handled - handled, now - began)
+                if not self._feed(window.size(until - pump.handled, ends - now, fresh=self.fed == fed)):
+                    break
             for one in pending or ():
                 self._start(one)
             if enough():
@@ -215,14 +208,19 @@ class Driver:
             return False
         if isinstance(self.clock, RecordClock):
             return self._feed_in_time(self.clock)
-        fed = False
+        before = self.fed
         for source in self.sources:
-            left = most
-            while left > 0 and (record := source.peek()) is not None:
-                self._take(source, record[0], record[1])
+            peek, take = source.peek, source.take
+            plans, left = self._plans[source.name], most
+            while left > 0 and (record := peek()) is not None:
+                for plan in plans:
+                    self.engine.feed(plan, record[0], record[1])
+                take()
                 left -= 1
-                fed = True
-        return fed
+            if left < most:
+                self._moved.add(source.name)
+                self.fed += most - left
+        return self.fed > before
 
     def _take(self, source: Source, identity: str, argument: bytes) -> None:
         for plan in self._plans[source.name]:
