@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from statefun._primitives import varint
-from statefun._proto.wire_v3_pb2 import Address
+from statefun._proto.wire_v3_pb2 import Address, Value
 from statefun.runtime._plans import Plan, Wire, value_prefix
 
-__all__ = ["argument", "caller_field", "encode_request", "invocation", "parse_address"]
+__all__ = [
+    "address_bytes",
+    "argument",
+    "caller_field",
+    "encode_request",
+    "headers_field",
+    "invocation",
+    "parse_address",
+]
 
 _LONG = 0x80  # a length from here on has more than one byte
 
@@ -21,6 +29,20 @@ def argument(typename: str, data: bytes, wire: Wire) -> bytes:
     """Encode a message: TypedValue in v3, Any in v2. No bytes are not on the wire."""
     prefix = value_prefix(typename, wire)
     return prefix + varint(len(data)) + data if data else prefix[:-1]
+
+
+def headers_field(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+    """Encode the headers of a TypedValue (v3, `metadata`), to stand behind its other fields."""
+    fields: list[bytes] = []
+    for key, value in headers:
+        header = Value.Metadata(key=key, value=value or b"", has_value=value is not None).SerializeToString()
+        fields.append(b"\x22" + varint(len(header)) + header)
+    return b"".join(fields)
+
+
+def address_bytes(namespace: str, type: str, identity: str) -> bytes:
+    """Encode an Address."""
+    return Address(namespace=namespace, type=type, id=identity).SerializeToString()
 
 
 def caller_field(address: bytes) -> bytes:
