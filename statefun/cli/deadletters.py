@@ -9,7 +9,7 @@ import argparse
 import base64
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -80,7 +80,7 @@ class _Source:
         is_there = (args.data / DATABASE).exists()
         self._data = Data(args.data) if is_there or self._file is None else None
         self._values = Values(StoredCatalog()) if self._data is None else self._data.values
-        positions = {} if self._data is None else self._data.store.positions()
+        positions: Mapping[str, str] = {} if self._data is None else self._data.store.positions()
         self._replayed = {
             key.removeprefix(REPLAYED): int(at) for key, at in positions.items() if key.startswith(REPLAYED)
         }

@@ -115,4 +115,4 @@ def _read(data: bytes) -> DeadLetter | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     texts: tuple[object, ...] = (*letter.address, *(letter.caller or ()), letter.typename, letter.error, letter.text)
-    return letter if all(isinstance(text, str) for text in texts) else None
+    return None if any(text.__class__ is not str for text in texts) else letter
