@@ -31,7 +31,7 @@ COMMANDS: dict[str, str] = {
     "failures": "list, show, retry and skip what fails",
     "time": "show the time of a runtime, and move it on",
     "status": "say how much there is of everything",
-    "doctor": "look for what is wrong with a data folder",
+    "doctor": "look for what is wrong with the installation and a data folder",
     "reset": "forget everything in a data folder",
     "check": "compare a module.yaml with the code that it deploys",
     "module": "write a module.yaml for an app",
