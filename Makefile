@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all test-pythons test-protobufs test-mutations test-recorded test-kills demo bench protos format lock clean
+.PHONY: help test test-all test-pythons test-protobufs test-mutations test-recorded test-kills engines engines-all \
+	demo bench protos format lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
@@ -25,6 +26,12 @@ test-mutations: .venv/ready  ## break the public signatures one by one: the type
 
 test-recorded: .venv/ready  ## ask the published SDKs again for the replies that were recorded from them
 	@$(BIN)/python -m tests.conformance.record --check
+
+engines: .venv/ready  ## run the tests on real runtimes: Apache StateFun 3.3 and 2.2, Kafka (needs Java 17 and Maven)
+	@$(BIN)/python tools/on_engines.py
+
+engines-all: .venv/ready  ## these, and the long ones: 50 kills under load, random traffic
+	@$(BIN)/python tools/on_engines.py --all
 
 test-kills: .venv/ready  ## kill the embedded runtime 200 times under load: nothing is lost or doubled
 	@STATEFUN_KILLS=200 $(BIN)/python -m pytest --no-cov --quiet tests/runtime/test_crash.py
@@ -61,7 +68,7 @@ clean:  ## delete the environments and every cache
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "statefun needs Python 3.10 or newer; say PYTHON=...")'
 	@echo "Making .venv from requirements/dev.txt"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@
 
 .venv/ready: .venv/locked pyproject.toml
@@ -71,11 +78,11 @@ clean:  ## delete the environments and every cache
 .cache/demo/ready: requirements/demo.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "statefun needs Python 3.10 or newer; say PYTHON=...")'
 	@$(PYTHON) -m venv --clear .cache/demo
-	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/demo.txt
+	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/demo.txt
 	@.cache/demo/bin/python -c 'import os, site; print(os.getcwd(), file=open(os.path.join(site.getsitepackages()[0], "statefun.pth"), "w"))'
 	@touch $@
 
 .cache/lock/ready: requirements/lock.txt
 	@$(PYTHON) -m venv --clear .cache/lock
-	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/lock.txt
+	@.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/lock.txt
 	@touch $@

@@ -117,9 +117,7 @@ class RequestReplyHandler(_Handler):
     def __call__(self, request: bytes, /) -> bytes:
         """Answer one request."""
         turn = self._open(request)
-        for awaitable in (steps := turn.steps()):
-            steps.close()
-            raise turn.refuse_awaitable(awaitable)
+        turn.run()
         return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
 
 

@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "inbox": "list the messages that wait",
     "delayed": "list, fire and cancel delayed messages",
     "failures": "list, show, retry and skip what fails",
+    "egress": "list what goes to Kafka, and decide about what is held",
     "time": "show the time of a runtime, and move it on",
     "status": "say how much there is of everything",
     "doctor": "look for what is wrong with the installation and a data folder",

@@ -10,6 +10,7 @@ from statefun._loading import APP_HELP, load_app
 from statefun.cli import Subparsers
 from statefun.errors import ConfigError
 from statefun.module import RUNTIMES, generate, json_schema, read, update
+from statefun.module._write import DELIVERIES, TRANSPORTS
 
 __all__ = ["add_parser", "run"]
 
@@ -21,6 +22,8 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     top.add_argument("--runtime", choices=RUNTIMES, help="for which runtime it is (3.3)")
     top.add_argument("--endpoint", metavar="URL", help="where the app is deployed")
     top.add_argument("--kafka", metavar="ADDRESS", default="localhost:9092", help="the brokers (localhost:9092)")
+    top.add_argument("--transport", choices=TRANSPORTS, help="how the runtime calls (3.1 and later; its default)")
+    top.add_argument("--delivery", choices=DELIVERIES, help="what the Kafka egresses promise (at-least-once)")
     target = top.add_mutually_exclusive_group()
     target.add_argument("--output", type=Path, metavar="FILE", help="write it there, where nothing is yet")
     target.add_argument("--update", type=Path, metavar="FILE", help="put into this file what is missing in it")
@@ -44,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
             args.update.write_bytes(changed.encode())
         print(f"{args.update}: {'changed' if changed != text else 'nothing to change'}")
         return 0
-    text = generate(functions, runtime=args.runtime or "3.3", endpoint=args.endpoint, kafka=args.kafka)
+    text = generate(
+        functions, runtime=args.runtime or "3.3", endpoint=args.endpoint, kafka=args.kafka,
+        transport=args.transport, delivery=args.delivery,
+    )  # fmt: skip
     if args.output is None:
         print(text, end="")
     elif args.output.exists():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 from statefun.catalog import Catalog, CatalogEgress, CatalogFunction, CatalogType
 from statefun.errors import ConfigError
@@ -17,7 +18,12 @@ from statefun.module._durations import show_duration
 from statefun.module._emit import Value, emit
 from statefun.module._runtimes import Format, Runtime
 
-__all__ = ["SCHEMA_COMMENT", "Writer", "generate"]
+__all__ = ["DELIVERIES", "SCHEMA_COMMENT", "TRANSPORTS", "DeliveryName", "Transport", "Writer", "generate"]
+
+Transport: TypeAlias = Literal["async", "okhttp"]
+DeliveryName: TypeAlias = Literal["exactly-once", "at-least-once", "none"]
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
+DELIVERIES: tuple[DeliveryName, ...] = get_args(DeliveryName)
 
 SCHEMA_COMMENT = "# yaml-language-server: $schema=module.schema.json\n"
 """Editors look for the schema there: `statefun module schema > module.schema.json`."""
@@ -25,19 +31,31 @@ NO_INGRESS = "# statefun: silence SF348 no function takes records as they are\n"
 MODES = {"after-call": "after-invoke", "after-write": "after-write"}
 PRIMITIVES = "io.statefun.types/"
 RAW = "statefun.python/bytes"
+TRANSACTION_MS = 600_000
+"""How long a transaction of an egress may take: less than the 15 minutes that a broker allows."""
 _FORMATS: dict[Runtime, Format] = {"2.0": "1.0", "2.1": "2.0", "2.2": "2.0", "3.0": "3.0"}
 
 
 def generate(
-    app: StatefulFunctions | Catalog, *, runtime: Runtime, endpoint: str, kafka: str = "localhost:9092"
+    app: StatefulFunctions | Catalog,
+    *,
+    runtime: Runtime,
+    endpoint: str,
+    kafka: str = "localhost:9092",
+    transport: Transport | None = None,
+    delivery: DeliveryName | None = None,
 ) -> str:
     """Write a module.yaml that deploys an app, in the newest format that the runtime reads.
 
-    `endpoint` is the URL at which the app is served, `kafka` the brokers. Raises ConfigError where a name cannot be
-    written in that format.
+    `endpoint` is the URL at which the app is served, `kafka` the brokers, `transport` how the runtime calls (3.1 and
+    later can choose), `delivery` what the Kafka egresses promise. Raises ConfigError where a name cannot be written in
+    that format, or a transport cannot be chosen in it.
     """
     catalog = app if isinstance(app, Catalog) else Catalog.of(app)
-    writer = Writer(catalog, _FORMATS.get(runtime, "components"), runtime, endpoint, kafka)
+    format = _FORMATS.get(runtime, "components")
+    if transport is not None and format != "components":
+        raise ConfigError(f"StateFun {runtime} has one transport, okhttp: none can be chosen\n  help: leave it out")
+    writer = Writer(catalog, format, runtime, endpoint, kafka, transport, delivery)
     has_ingress = writer.runtime == "embedded" or any(True for _ in writer.ingresses())
     return f"{SCHEMA_COMMENT}{'' if has_ingress else NO_INGRESS}{writer.text()}"
 
@@ -51,6 +69,8 @@ class Writer:
     runtime: Runtime
     endpoint: str
     kafka: str
+    transport: Transport | None = None
+    delivery: DeliveryName | None = None
 
     @property
     def is_v2(self) -> bool:
@@ -98,8 +118,9 @@ class Writer:
         spec: dict[str, Value] = {"functions": pattern, "urlPathTemplate": url}
         if self.format == "3.0":
             return {"endpoint": {"meta": {"kind": "http"}, "spec": spec}}
-        if url.lower().startswith(("http+unix:", "https+unix:")):
-            spec = {**spec, "transport": {"type": "io.statefun.transports.v1/okhttp"}}
+        transport = "okhttp" if url.lower().startswith(("http+unix:", "https+unix:")) else self.transport
+        if transport is not None:
+            spec = {**spec, "transport": {"type": f"io.statefun.transports.v1/{transport}"}}
         return {"kind": "io.statefun.endpoints.v2/http", "spec": spec}
 
     def function(self, function: CatalogFunction) -> Value:
@@ -191,10 +212,19 @@ class Writer:
         if self.runtime == "embedded":
             return {"kind": "io.statefun.embedded.v1/kept-egress", "spec": {"id": egress.typename}}
         if egress.kind == "kafka":
-            return self._entity("egress", egress.typename, {"address": self.kafka})
+            return self._entity("egress", egress.typename, {"address": self.kafka, **self._delivery()})
         if egress.kind == "kinesis":
             return self._entity("egress", egress.typename, {"awsRegion": {"type": "default"}}, product="kinesis")
         return None
+
+    def _delivery(self) -> dict[str, Value]:
+        if self.delivery is None:
+            return {}
+        semantic: dict[str, Value] = {"type": self.delivery}
+        if self.delivery == "exactly-once":
+            # understood by every release; `transactionTimeout` is not
+            semantic["transactionTimeoutMillis"] = TRANSACTION_MS
+        return {"deliverySemantic": semantic}
 
     def _entity(self, word: str, name: str, spec: dict[str, Value], *, product: str = "kafka") -> Value:
         if self.format == "components":

@@ -85,7 +85,7 @@ class ControlServer:
         return {"ok": done}
 
 
-def perform(operations: Operations, op: str, args: Arguments) -> Json:  # noqa: C901 -- one line an operation
+def perform(operations: Operations, op: str, args: Arguments) -> Json:  # noqa: C901, PLR0911 -- one line an operation
     """Do what a command asks for. Raises OperationError, ValueProblem."""
 
     def text(name: str) -> str:
@@ -110,6 +110,8 @@ def perform(operations: Operations, op: str, args: Arguments) -> Json:  # noqa: 
             return operations.retry(text("function"), text("id"))
         case "failures.skip":
             return operations.skip(text("function"), text("id"))
+        case "egress.decide":
+            return operations.decide(text("egress"), text("decision"))
         case "time.advance":
             return operations.advance(int(text("ms")))
         case _:

@@ -207,6 +207,10 @@ class MemoryStore:
         """List records after one."""
         return [row for row in self._all_records(egress) if row.seq > after][:limit]
 
+    def count_records(self, egress: str, after: int) -> int:
+        """Count the records of an egress after one."""
+        return len(self.list_records(egress, after, len(self._records)))
+
     def last_records(self, egress: str | None, limit: int) -> Sequence[RecordRow]:
         """List the newest records."""
         return self._all_records(egress)[-limit:]

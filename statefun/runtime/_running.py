@@ -118,12 +118,12 @@ def _leave(abandoned: int, *, stopped: bool) -> NoReturn:
 def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | None]:
     """Open the data folder for what is to run: an app in this process, or the endpoints of a module.yaml."""
     if options.app.endswith((".yaml", ".yml")):
-        module = read(options.app)
+        module = read(options.app, runtime="embedded")
         endpoint = HttpEndpoint(routes(module, options.timeout))
         runtime = Runtime(endpoint, StoredCatalog(), options.data, wire=module.wire, egresses=egress_names(module))
         return runtime, module, endpoint
     functions = load_app(options.app)
-    named = None if options.module is None else read(str(options.module))
+    named = None if options.module is None else read(str(options.module), runtime="embedded")
     if named is not None:
         require(functions, named)
     runtime = Runtime.in_process(
@@ -156,12 +156,14 @@ async def _run(
     around = Surroundings()
     if module is not None:
         around = surroundings(
-            module, runtime.values, runtime.wire, stub=options.stub_kafka, wake=lambda: _wake(loop, driver)
-        )
+            module, runtime.values, runtime.wire, stub=options.stub_kafka, wake=lambda: _wake(loop, driver),
+            moved=driver.moved, name=runtime.name,
+        )  # fmt: skip
     driver.sources += [*around.sources, *_sources(options, runtime, driver)]
     driver.sinks += [*around.sinks, *_sinks(options, runtime, module)]
+    driver.senders.all += around.senders
     driver.on_commit.append(_log_failures(runtime))
-    operations = Operations(runtime.engine, runtime.store, runtime.values, clock)
+    operations = Operations(runtime.engine, runtime.store, runtime.values, clock, driver.senders)
     beside: list[Beside] = [ControlServer(driver, operations, runtime.data).serve]
     say(f"data: {runtime.data / DATABASE} (statefun status, state ls, tail look at it; statefun reset wipes it)")
     port = options.port if module is None or options.port != PORT else None

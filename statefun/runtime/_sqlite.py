@@ -298,6 +298,10 @@ class SqliteStore:
         """List records after one."""
         return self._records(self._all("list_records", self._number(egress), after, limit))
 
+    def count_records(self, egress: str, after: int) -> int:
+        """Count the records of an egress after one."""
+        return self._rows("count_records", self._number(egress), after)[0][0]
+
     def last_records(self, egress: str | None, limit: int) -> Sequence[RecordRow]:
         """List the newest records."""
         return self._records(self._all("last_records", self._number(egress), limit))

@@ -155,6 +155,10 @@ class Store(Protocol):
         """List records after one."""
         ...
 
+    def count_records(self, egress: str, after: int) -> int:
+        """Count the records of an egress after one."""
+        ...
+
     def last_records(self, egress: str | None, limit: int) -> Sequence[RecordRow]:
         """List the newest records."""
         ...

@@ -1,7 +1,7 @@
 """What a module.yaml surrounds an app with: endpoints, ingresses, egresses.
 
-Here: a `Module` into routes, sources, sinks and doors. Kafka and Kinesis are not served yet; with a folder to stub
-them, a topic is a JSONL file of its name.
+Here: a `Module` into routes, sources, sinks, senders and doors. Kinesis is not served; with a folder to stub Kafka and
+it, a topic is a JSONL file of its name.
 """
 
 from __future__ import annotations
@@ -41,8 +41,11 @@ from statefun.runtime._driver import Driver
 from statefun.runtime._endpoint import listed
 from statefun.runtime._http_endpoint import Route, Transport
 from statefun.runtime._jsonl import LineReader, LineWriter
+from statefun.runtime._kafka_link import link_of
+from statefun.runtime._kafka_source import kafka_sources
 from statefun.runtime._plans import Wire
 from statefun.runtime._retention import Keep
+from statefun.runtime._senders import Sender
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
 from statefun.runtime._tls import Certificates
@@ -136,21 +139,29 @@ class Surroundings:
 
     sources: list[Source] = field(default_factory=list[Source])
     sinks: list[Sink] = field(default_factory=list[Sink])
+    senders: list[Sender] = field(default_factory=list[Sender])
     doors: list[tuple[str, Callable[[Driver], ASGIApp], str, int]] = field(
         default_factory=list[tuple[str, Callable[[Driver], ASGIApp], str, int]]
     )
 
 
 def surroundings(
-    module: Module, values: Values, wire: Wire, *, stub: Path | None, wake: Callable[[], None]
-) -> Surroundings:
-    """Make what a file names. Raises ConfigError for what cannot be served."""
+    module: Module, values: Values, wire: Wire, *, stub: Path | None, wake: Callable[[], None],
+    moved: Callable[[str], None], name: Callable[[], str],
+) -> Surroundings:  # fmt: skip
+    """Make what a file names; `name` is that of the data folder, for Kafka. Raises ConfigError for what cannot be."""
     made = Surroundings()
     base = Path(module.path).parent
     for ingress in module.ingresses:
-        _add_ingress(made, ingress, base, values, wire, stub=stub, wake=wake)
+        if isinstance(ingress, KafkaIngress) and stub is None:
+            made.sources += kafka_sources(ingress, wire, wake, moved)
+        else:
+            _add_ingress(made, ingress, base, values, wire, stub=stub, wake=wake)
     for egress in module.egresses:
-        _add_egress(made, egress, base, values, stub=stub)
+        if isinstance(egress, KafkaEgress) and stub is None:
+            made.senders.append(Sender(egress.id, link_of(egress, f"statefun-{name()}-{egress.id}"), wake))
+        else:
+            _add_egress(made, egress, base, values, stub=stub)
     return made
 
 
@@ -199,7 +210,7 @@ def _stubbed_topics(
 
 def _needs_stub(what: str) -> ConfigError:
     help = "--stub-kafka DIR reads and writes JSONL files of the topics' names instead"
-    return ConfigError(with_help(f"the {what} is Kafka or Kinesis, which is not connected", help))
+    return ConfigError(with_help(f"the {what} is Kinesis, which is not connected", help))
 
 
 def _add_egress(made: Surroundings, egress: Egress, base: Path, values: Values, *, stub: Path | None) -> None:

@@ -108,6 +108,9 @@ select seq, function, id, message, error, at from skipped order by seq limit ?
 -- list_records: records of an egress, or of all, after one
 select seq, egress, typename, value from record where (?1 is null or egress = ?1) and seq > ?2 order by seq limit ?3
 
+-- count_records: how many records of an egress come after one
+select count(*) from record where egress = ? and seq > ?
+
 -- last_records: the newest records of an egress, or of all
 select seq, egress, typename, value from (select * from record where (?1 is null or egress = ?1) order by seq desc limit ?2) order by seq
 
