@@ -33,7 +33,7 @@ COMMANDS: dict[str, str] = {
     "egress": "list what goes to Kafka, and decide about what is held",
     "time": "show the time of a runtime, and move it on",
     "status": "say how much there is of everything",
-    "doctor": "look for what is wrong with a data folder",
+    "doctor": "look for what is wrong with the installation and a data folder",
     "reset": "forget everything in a data folder",
     "check": "compare a module.yaml with the code that it deploys",
     "module": "write a module.yaml for an app",
