@@ -1,6 +1,6 @@
-"""Exactly once in the embedded runtime with Kafka in and out, whatever is killed.
+r"""Exactly once in the embedded runtime with Kafka in and out, whatever is killed.
 
-    STATEFUN_KILLS=200 STATEFUN_BROKER_KILLS=20 STATEFUN_RECORDS=100000 \\
+    STATEFUN_KILLS=200 STATEFUN_BROKER_KILLS=20 STATEFUN_RECORDS=100000 \
         python tools/on_engines.py tests/engines/test_embedded_kills.py -s
 
 The small numbers are for every change, the large ones are what docs/explanation/guarantees.md says.
@@ -20,7 +20,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from engines import Broker
 from tests.engines.embedded import embedded, kafka_module
-from tests.engines.kafka import Kafka, Record
+from tests.engines.kafka import Kafka
 from tests.engines.test_exactly_once import COUNTING, KEYS, check
 
 KILLS = int(os.environ.get("STATEFUN_KILLS", "6"))
