@@ -26,7 +26,7 @@ from tests.engines.test_exactly_once import COUNTING, KEYS, check
 KILLS = int(os.environ.get("STATEFUN_KILLS", "6"))
 BROKER_KILLS = int(os.environ.get("STATEFUN_BROKER_KILLS", "1"))
 RECORDS = int(os.environ.get("STATEFUN_RECORDS", "10000"))
-EACH_S = 2.5
+EACH_S = 3.0
 """About how long a life is, starting included."""
 
 
@@ -46,7 +46,7 @@ def test_kills(folder: Path) -> None:
             broker.address, topic="numbers", type="type.googleapis.com/google.protobuf.StringValue",
             target="counting/numbers", egress="counting/counted",
         )  # fmt: skip
-        rate = max(200, int(RECORDS / (len(deaths) * EACH_S)))
+        rate = max(50, int(RECORDS / (len(deaths) * EACH_S)))
         over = threading.Event()
         feeding = threading.Thread(target=feed, args=(kafka, rate, over))
         with embedded(COUNTING, module, folder) as runtime:
