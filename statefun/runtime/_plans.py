@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from statefun._primitives import varint
+from statefun._primitives import VARINTS, varint
 from statefun.address import split_typename
 
 __all__ = [
@@ -154,7 +154,7 @@ class Plan:
     def address(self, identity: str) -> bytes:
         """Encode the Address of one instance."""
         data = identity.encode()
-        return b"%b%b%b" % (self.id_prefix, varint(len(data)), data) if data else self.prefix
+        return b"%b%b%b" % (self.id_prefix, VARINTS[len(data)], data) if data else self.prefix
 
 
 def value_prefix(typename: str, wire: Wire) -> bytes:
