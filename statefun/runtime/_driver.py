@@ -18,6 +18,8 @@ from statefun.runtime._engine import Engine
 from statefun.runtime._pace import Pace, Window
 from statefun.runtime._plans import Plan
 from statefun.runtime._pump import Pending, Pump
+from statefun.runtime._retention import Retention
+from statefun.runtime._senders import Senders
 from statefun.runtime._sinks import Sink
 from statefun.runtime._sources import Source, SourceError
 from statefun.runtime._store import RecordRow, Store
@@ -45,6 +47,7 @@ class Driver:
         sources: Sequence[Source] = (),
         sinks: Sequence[Sink] = (),
         pace: Pace | None = None,
+        retention: Retention | None = None,
         exit_at_end: bool = False,
     ) -> None:
         self.pump = pump
@@ -54,6 +57,7 @@ class Driver:
         self.pace: Pace = pace or Pace()
         self.sources: list[Source] = list(sources)
         self.sinks: list[Sink] = list(sinks)
+        self.senders: Senders = Senders()
         self.fed: int = 0
         """Messages taken from sources in this run."""
         self.commits: int = 0
@@ -67,8 +71,9 @@ class Driver:
         self._moved: set[str] = set()
         self._written: list[Sink] = []
         self._plans: dict[str, tuple[Plan, ...]] = {}
+        self._retention = retention or Retention(pump.store)
+        self._settled = 0  # the records of the commit before: what files were given of them is committed
         self._window = Window()
-        self._pruned = 0
         self._handled = 0  # at the last commit
         self._last = time.perf_counter()
         self._swept = time.monotonic()
@@ -98,6 +103,10 @@ class Driver:
         """Look for work again."""
         self._wake.set()
 
+    def moved(self, source: str) -> None:
+        """Write down the position of a source with the next commit, though no record of it was taken."""
+        self._moved.add(source)
+
     def stop(self) -> None:
         """Take nothing more in, finish what is out, commit, and end."""
         self._stopping = True
@@ -110,7 +119,11 @@ class Driver:
 
     def _full(self) -> bool:
         boxes = self.engine.boxes
-        return boxes.held > boxes.limits.messages // 2 or len(self.engine.failures) > self.pace.failing
+        return (
+            boxes.held > boxes.limits.messages // 2
+            or len(self.engine.failures) > self.pace.failing
+            or self.senders.full()
+        )
 
     # --- running ---
 
@@ -138,6 +151,7 @@ class Driver:
                 sink.write(rows)
                 last = rows[-1].seq
                 self._written.append(sink)
+        self.senders.open(dict(positions), self.store, self.engine.names)
         for source in self.sources:
             source.open(positions.get(f"in {source.name}"))
             for target in source.targets:
@@ -150,7 +164,7 @@ class Driver:
     def _over(self) -> bool:
         if self._stopping:
             return True
-        if not self._exit_at_end or self._tasks or self._committed or self._written:
+        if not self._exit_at_end or self._tasks or self._committed or self._written or not self.senders.idle():
             return False
         return all(source.ended for source in self.sources) and not self.engine.has_work()
 
@@ -262,6 +276,7 @@ class Driver:
         waiting, self._committed = self._committed, []
         try:
             committed = self.pump.commit(delta)
+            self.senders.committed()
         except BaseException as error:
             for future in waiting:
                 if not future.done():
@@ -279,6 +294,7 @@ class Driver:
         return True
 
     def _note_positions(self, delta: Delta) -> None:
+        self.senders.intend(delta)
         for source in self.sources:
             if source.name in self._moved and (position := source.position()) is not None:
                 delta.positions[f"in {source.name}"] = position
@@ -305,9 +321,8 @@ class Driver:
         for listener in self.on_commit:
             listener(delta)
         newest = self.engine.effects.records
-        if newest - self._pruned > self.pace.keep + self.pace.keep // 8 and not self._written:
-            self._pruned = newest - self.pace.keep
-            self.store.prune_records(self._pruned)
+        self._retention.look(self.senders.settled(self._settled), newest, self.clock.now())
+        self._settled = newest
 
     async def _pause(self, *, worked: bool) -> None:
         """Let others run; if there was no work, until there may be some."""
@@ -317,6 +332,7 @@ class Driver:
         if time.monotonic() - self._swept > _SWEEP_S:
             self._swept = time.monotonic()
             self.store.sweep(self.clock.now())
+            self._retention.look(self.senders.settled(self._settled), self.engine.effects.records, self.clock.now())
         if self._over():
             return
         with contextlib.suppress(asyncio.TimeoutError):
@@ -341,6 +357,7 @@ class Driver:
             task.cancel()
         while self._commit():
             pass
+        self.senders.finish(self._commit)
 
     def _close(self) -> None:
         for task in list(self._tasks):
@@ -349,3 +366,4 @@ class Driver:
             source.close()
         for sink in self.sinks:
             sink.close()
+        self.senders.close()

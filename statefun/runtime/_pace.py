@@ -32,8 +32,6 @@ class Pace:
     """Requests out at once."""
     failing: int = 50_000
     """Failing addresses, from which on no ingress is read."""
-    keep: int = 100_000
-    """Records that stay readable."""
 
 
 class Window:

@@ -23,6 +23,7 @@ from statefun.runtime._driver import Driver, Full, Pace
 from statefun.runtime._jsonl import BadLine, LineReader, LineWriter
 from statefun.runtime._plans import Wire
 from statefun.runtime._requests import argument
+from statefun.runtime._retention import Retention
 from statefun.runtime._sinks import FileSink, SinkError
 from statefun.runtime._sources import SourceError
 
@@ -333,7 +334,9 @@ def test_retention(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text(lines(*({"id": "a", "value": str(n)} for n in range(3_000))))
     with Runtime.in_process(app(), tmp_path / "data") as runtime:
         source = runtime.jsonl(tmp_path / "in.jsonl", to="t/f", type="string")
-        driver = Driver(runtime.pump, WallClock(), sources=[source], pace=Pace(keep=100), exit_at_end=True)
+        driver = Driver(
+            runtime.pump, WallClock(), sources=[source], retention=Retention(runtime.store, 100), exit_at_end=True
+        )
         asyncio.run(driver.run())
         assert 100 <= runtime.store.counts().records <= 400
         assert runtime.store.last_records(None, 1)[0].seq == 3_000
@@ -431,6 +434,7 @@ from statefun.runtime._assembly import Runtime
 from statefun.runtime._driver import Driver
 from statefun.module._model import RecordFields
 from statefun.runtime._jsonl import LineReader, LineWriter
+from statefun.runtime._retention import Retention
 from statefun.runtime._sinks import StdoutSink
 from statefun.runtime._sources import StdinSource
 

@@ -214,6 +214,17 @@ def test_slow(folder: Path) -> None:
     assert re.fullmatch(text, found)
 
 
+def test_a_control_file_that_cannot_be_written(folder: Path) -> None:
+    """Without the file by which the commands reach it, it does not run on."""
+    (folder / ".statefun" / "control.json").mkdir(parents=True)
+    with Process(folder, "app", "--no-http") as process:
+        assert process.end() == 1
+    assert process.said[1:] == [
+        "statefun run: .statefun/control.json cannot be written: Is a directory",
+        "  help: make room, or see who may write there: the commands reach the runtime by this file",
+    ]
+
+
 def test_a_limit(folder: Path) -> None:
     """--timeout is how long an async function may take: then its call has failed, and is tried again."""
     slow = "\n@functions.bind('t/patient')\nasync def patient(context: Context, message: str) -> None:\n    "
