@@ -312,8 +312,7 @@ class Driver:
         if delta.records and self.sinks:
             text = self.engine.names.text
             rows = [
-                RecordRow(seq=seq, egress=text(egress), typename=text(typename), value=value)
-                for seq, egress, typename, value in delta.records
+                RecordRow(seq, text(egress), text(typename), value) for seq, egress, typename, value in delta.records
             ]
             for sink in self.sinks:
                 chosen = rows if sink.egress is None else [row for row in rows if row.egress == sink.egress]
@@ -342,7 +341,7 @@ class Driver:
         self._woken = False
 
     async def _rest(self, seconds: float) -> None:
-        """Wait until something wakes it, or for so long. (`asyncio.wait_for` makes a task: 0.1 ms an answer.)"""
+        """Wait until something wakes it, or for so long; `asyncio.wait_for` would make a task for each answer."""
         loop = asyncio.get_running_loop()
         self._sleeper = sleeper = loop.create_future()
         alarm = loop.call_later(seconds, self.wake)
