@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from statefun._primitives import varint
+from statefun._primitives import VARINTS, varint
 from statefun._proto.wire_v3_pb2 import Address, Value
 from statefun.runtime._plans import Plan, Wire, value_prefix
 
@@ -47,17 +47,17 @@ def address_bytes(namespace: str, type: str, identity: str) -> bytes:
 
 def caller_field(address: bytes) -> bytes:
     """Encode the field that says who sent a message."""
-    return b"\x0a" + varint(len(address)) + address
+    return b"\x0a" + VARINTS[len(address)] + address
 
 
 def invocation(argument: bytes, caller: bytes = b"") -> bytes:
     """Encode the content of a `ToFunction.Invocation`; `caller` is its finished field."""
-    return b"%b\x12%b%b" % (caller, varint(len(argument)), argument)
+    return b"%b\x12%b%b" % (caller, VARINTS[len(argument)], argument)
 
 
 def encode_request(plan: Plan, address: bytes, states: Sequence[bytes | None], messages: Sequence[bytes]) -> bytes:
     """Encode a `ToFunction`."""
-    parts = [b"\x0a", varint(len(address)), address]
+    parts = [b"\x0a", VARINTS[len(address)], address]
     for value, cell in zip(states, plan.cells, strict=False):
         if value is None:
             parts.append(cell.bare)
@@ -67,12 +67,12 @@ def encode_request(plan: Plan, address: bytes, states: Sequence[bytes | None], m
         if entry < _LONG:
             parts.append(b"\x12%c%b%c%b" % (entry, cell.head, size, value))
         else:
-            length = varint(size)
-            parts += (b"\x12", varint(cell.size + len(length) + size), cell.head, length, value)
+            length = VARINTS[size]
+            parts += (b"\x12", VARINTS[cell.size + len(length) + size], cell.head, length, value)
     for message in messages:
-        parts += (b"\x1a", varint(len(message)), message)
+        parts += (b"\x1a", VARINTS[len(message)], message)
     body = b"".join(parts)
-    return b"\xa2\x06%b%b" % (varint(len(body)), body)
+    return b"\xa2\x06%b%b" % (VARINTS[len(body)], body)
 
 
 def parse_address(data: bytes) -> tuple[str, str, str]:
