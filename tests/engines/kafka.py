@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from typing_extensions import Self
 
-__all__ = ["Kafka", "Record"]
+__all__ = ["Kafka", "Reader", "Record"]
 
 Headers = list[tuple[str, bytes | str | None]]
 
@@ -121,6 +121,10 @@ class Reader:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the broker."""
         self._consumer.close()
 
     def some(self, *, most: int = 500, seconds: float = 0.1) -> list[Record]:

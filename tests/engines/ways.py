@@ -12,15 +12,15 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 from engines import Job, JobOptions
 from engines.flink import FlinkEngine
 from statefun._proto.egress_pb2 import KafkaProducerRecord
-from tests.engines.kafka import Kafka, Record
+from tests.engines.kafka import Kafka, Reader, Record
 from tests.engines.served import App, served, statefun
 
 __all__ = ["FLINK", "WAYS", "Deployed", "Way", "deploy"]
@@ -72,31 +72,49 @@ class Deployed(Protocol):
         """Return the records that came out, of which there must be at least so many."""
         ...
 
+    def so_far(self, topic: str) -> list[Record]:
+        """Return what has come out so far."""
+        ...
+
+    def log(self) -> str:
+        """Return what is known about what went wrong."""
+        ...
+
 
 @contextlib.contextmanager
-def deploy(app: App, way: Way, kafka: Kafka, folder: Path) -> Generator[Deployed]:
-    """Run an app in one of the ways for as long as the block lasts. The topics must be there."""
+def deploy(
+    app: App, way: Way, kafka: Kafka, folder: Path, *, change: Callable[[str], str] = str, record: bool = False
+) -> Generator[Deployed]:
+    """Run an app in one of the ways for as long as the block lasts. The topics must be there.
+
+    `change` is what a user would write into the module by hand. With `record`, what the runtime sends is kept in the
+    folder "recorded".
+    """
     with contextlib.ExitStack() as stack:
         url = "http://127.0.0.1:1/statefun"
         if way.transport != "in process":
-            url = stack.enter_context(served(app, folder / "served.log")).url
+            recording = ("--record", str(folder / "recorded")) if record else ()
+            url = stack.enter_context(served(app, folder / "served.log", *recording)).url
         chosen = ("--transport", way.transport) if way.engine == "flink-3.3" and way.runtime != "embedded" else ()
         module = folder / "module.yaml"
         options = ("--runtime", way.module, "--endpoint", url, "--kafka", kafka.address, "--output", str(module))
         statefun(app, "module", app.name, *options, *chosen)
+        module.write_text(change(module.read_text()))
         if way.runtime == "embedded":
             yield stack.enter_context(_embedded(app, way, module, folder))
         else:
             job = Job.start(folder / "job", module, JobOptions(engine=way.engine))
             stack.callback(job.stop)
-            yield OnKafka(kafka)
+            yield stack.enter_context(contextlib.closing(OnKafka(kafka, job)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OnKafka:
     """An app on Flink: its records come from Kafka and go there."""
 
     kafka: Kafka
+    job: Job
+    _readers: dict[str, tuple[Reader, list[Record]]] = field(default_factory=dict[str, tuple[Reader, list[Record]]])
 
     def send(self, records: Iterable[Record]) -> None:
         """Give it records."""
@@ -106,6 +124,23 @@ class OnKafka:
         """Return the records that came out."""
         return self.kafka.read(topics, count)
 
+    def so_far(self, topic: str) -> list[Record]:
+        """Return what has come out so far."""
+        if topic not in self._readers:
+            self._readers[topic] = (self.kafka.consumer([topic]), [])
+        reader, found = self._readers[topic]
+        found += reader.some(seconds=0.05)
+        return found
+
+    def log(self) -> str:
+        """Return why the job has failed."""
+        return str(self.job.failure())
+
+    def close(self) -> None:
+        """Let go of the readers."""
+        for reader, _ in self._readers.values():
+            reader.close()
+
 
 @dataclass(frozen=True, slots=True)
 class OnFiles:
@@ -113,7 +148,7 @@ class OnFiles:
 
     folder: Path
     data: Path
-    log: Path
+    out: Path
 
     def send(self, records: Iterable[Record]) -> None:
         """Give it records."""
@@ -130,10 +165,19 @@ class OnFiles:
         """Return the records that came out: the bytes as they would go to Kafka."""
         end = time.monotonic() + seconds
         while len(found := self._kept(topics)) < count:
-            assert time.monotonic() < end, (found[-3:], self.log.read_text())
+            assert time.monotonic() < end, (found[-3:], self.log())
             time.sleep(0.1)
         time.sleep(quiet)
         return self._kept(topics)
+
+    def so_far(self, topic: str) -> list[Record]:
+        """Return what has come out so far."""
+        time.sleep(0.05)
+        return self._kept([topic])
+
+    def log(self) -> str:
+        """Return what it has printed."""
+        return self.out.read_text()
 
     def _kept(self, topics: Sequence[str]) -> list[Record]:
         with contextlib.closing(sqlite3.connect(self.data / "statefun.db")) as store:
