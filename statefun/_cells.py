@@ -119,7 +119,7 @@ class Cell:
         try:
             return AnyPb.FromString(data)
         except Exception as error:
-            raise _undecodable(self.spec.name, ANY, error) from error
+            raise undecodable_state(self.spec.name, ANY, error) from error
 
     def write_any(self, value: object) -> None:
         """Set the packed value (an Any), or delete it (None). Raises StateError, also for an Any of another type."""
@@ -169,6 +169,14 @@ class Cell:
     def settle(self, reply: Reply) -> None:
         """Write down what was changed."""
         spec, received, change = self.spec, self._received, self._change
+        if change is ASSIGNED and self.live:  # and not None: that would have been a deletion
+            type = spec.type
+            try:
+                data = type.encode(self.value)
+            except SendError:
+                data = encoded(spec, self.value)  # raises it with the name of the state
+            reply.write_state(spec.name, type.typename, data)
+            return
         if change is _NONE and (not self.live or spec.type.immutable):
             return  # it was at most looked at
         if change is _NONE and received is not None:  # looked at: it may have been changed in place
@@ -199,7 +207,7 @@ class Cell:
 
     def _refuse_ended(self) -> None:
         if self._change is _ENDED:
-            raise _ended(self.spec.name)
+            raise ended(self.spec.name)
 
 
 class Cells:
@@ -233,7 +241,7 @@ class Cells:
         if cell is None:
             spec = self._specs[index]
             if self.ended:
-                raise _ended(spec.name)
+                raise ended(spec.name)
             cell = self.opened[index] = self._new_cell(spec, self.load(index, spec))
         return cell
 
@@ -241,7 +249,7 @@ class Cells:
         """Return a declared value that was not looked at yet: `open` and `load`, without the calls."""
         spec = self._specs[index]
         if self.ended:
-            raise _ended(spec.name)
+            raise ended(spec.name)
         stored = self.load(index, spec)
         cell = self.opened[index] = Cell(spec, stored)
         if stored is None or stored[0] != spec.type.typename:
@@ -249,7 +257,7 @@ class Cells:
         try:
             value = cell.value = spec.type.decode(stored[1])
         except Exception as error:
-            raise _undecodable(spec.name, stored[0], error) from error
+            raise undecodable_state(spec.name, stored[0], error) from error
         cell.live = True
         return value
 
@@ -279,7 +287,7 @@ class Cells:
     def _undeclared(self, name: str) -> Cell:
         check_name(name)
         if self.ended:
-            raise _ended(name)
+            raise ended(name)
         return self._new_cell(_Undeclared(name), self.load_undeclared(name))
 
     def _new_cell(self, spec: Declared, stored: Stored | None) -> Cell:
@@ -342,7 +350,7 @@ def check_name(name: object) -> None:
         raise StateError(msg)
 
 
-def _ended(name: str) -> ContextError:
+def ended(name: str) -> ContextError:
     return ContextError(f"state {name!r} belongs to an invocation that has ended")
 
 
@@ -364,8 +372,8 @@ def _decoded(spec: Declared, typename: str, data: bytes) -> Any:
     try:
         return decode(data)
     except Exception as error:
-        raise _undecodable(spec.name, typename, error) from error
+        raise undecodable_state(spec.name, typename, error) from error
 
 
-def _undecodable(name: str, typename: str, error: Exception) -> UndecodableState:
+def undecodable_state(name: str, typename: str, error: Exception) -> UndecodableState:
     return UndecodableState(f"state {name!r} cannot be read as {short(typename)}: {reason(error)}")

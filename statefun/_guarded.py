@@ -99,6 +99,12 @@ class GuardedTurn(Turn):
         finally:
             self.end()
 
+    def run(self) -> None:
+        """Do what `steps` does, for a plain handler."""
+        for awaitable in (steps := self.steps()):
+            steps.close()
+            raise self.refuse_awaitable(awaitable)
+
     def _position(self, invocation: Invocation | None) -> int:
         """Return the position of an invocation; behind the last one if it is None."""
         invocations = self._invocations

@@ -104,7 +104,7 @@ async def answer(
 
 
 def require(module: str, extra: str) -> None:
-    """Import what an extra brings. Raises ConfigError that names the extra."""
+    """Import what an extra brings, which has the name of its command. Raises ConfigError that names both."""
     import importlib  # noqa: PLC0415 -- only who serves comes here
 
     from statefun.errors import ConfigError, with_help  # noqa: PLC0415 -- as above
@@ -113,4 +113,4 @@ def require(module: str, extra: str) -> None:
         importlib.import_module(module)
     except ImportError as error:
         help = f"pip install 'statefun[{extra}]'"
-        raise ConfigError(with_help(f"this needs {module}, which is not installed", help)) from error
+        raise ConfigError(with_help(f"`statefun {extra}` needs {module}, which is not installed", help)) from error

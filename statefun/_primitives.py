@@ -14,6 +14,7 @@ from typing import cast
 from statefun.errors import SendError
 
 __all__ = [
+    "VARINTS",
     "decode_bool",
     "decode_fixed",
     "decode_str",
@@ -38,13 +39,16 @@ class _Varints(dict[int, bytes]):
         return made
 
 
-_VARINTS = _Varints()
+VARINTS = _Varints()
+"""The encoding of the numbers below 16,384: for who counts calls."""
 
 
 def varint(number: int) -> bytes:
     """Encode a non-negative number as protobuf does."""
     if number < _SMALL * _SMALL:
-        return _VARINTS[number]
+        return VARINTS[number]
+    if number < _SMALL**3:
+        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
     out = bytearray()
     while number >= _SMALL:
         out.append(number & 0x7F | 0x80)

@@ -71,13 +71,10 @@ class Surroundings(Cells):
             found = self._address = Address(target.namespace, target.type, target.id)
         return found
 
-    @property
-    def state(self) -> State:
-        """The stored values, as the class that the function declares."""
-        found = self.made_state
-        if found is None:
-            found = self.made_state = new_state(self.function.state_class)
-            set_cells(found, self)
+    def make_state(self) -> State:
+        """Make the stored values look as the class that the function declares; once, it is kept in `made_state`."""
+        found = self.made_state = new_state(self.function.state_class)
+        set_cells(found, self)
         return found
 
     def end(self) -> None:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from datetime import timedelta
 from types import CoroutineType
-from typing import Any
+from typing import Any, cast
 
-from statefun._cells import Declared
+from statefun._cells import Cell, Declared, ended, undecodable_state
 from statefun._dispatch import undecodable
 from statefun._surroundings import ENDED, Surroundings
 from statefun._type import short
@@ -34,7 +34,11 @@ class Turn(Surroundings):
     __slots__ = ("_invocations", "_order", "_states", "bound", "missing")
 
     def __init__(
-        self, function: StatefulFunction[Any, Any, Any], wire: Wire, batch: Batch, invocations: Sequence[Invocation]
+        self,
+        function: StatefulFunction[Any, Any, Any],
+        wire: Wire,
+        batch: Batch,
+        invocations: Sequence[Invocation],
     ) -> None:
         # what Surroundings.__init__ and Cells.__init__ do, without the calls
         self.function = self.bound = function
@@ -47,13 +51,15 @@ class Turn(Surroundings):
         self._invocations = invocations
         self.reply = wire.reply()
         self.tokens = self.made_state = self._address = self._handed = None
-        self._states: Sequence[StateEntry] = batch.state
         self.missing: list[str] | None = None
         """The states that the runtime has to register first: there are no effects then."""
+        if not specs:
+            return  # what it looks at without a declaration is found when it is looked at
+        self._states = states = batch.state
         # Most requests of a function hold the same states in the same order, and their number tells. It need not be
         # right: each entry is checked when it is opened.
         known, self._order = function.located
-        if len(self._states) != known:
+        if len(states) != known:
             self._order = self._locate()
 
     # --- running ---
@@ -61,8 +67,8 @@ class Turn(Surroundings):
     def steps(self) -> Generator[Awaitable[object], None, None]:
         """Work through the messages; what a function gives back to be awaited is yielded, one after the other.
 
-        One path for plain and async functions: who drives it awaits, and throws in what the awaiting raised. (A
-        StopIteration that a plain function lets escape becomes a RuntimeError, as it does in every coroutine.)
+        For plain and async functions: who drives it awaits, and throws in what the awaiting raised. (A StopIteration
+        that a plain function lets escape becomes a RuntimeError, as it does in every coroutine.)
         """
         if self._is_over():
             return
@@ -93,6 +99,42 @@ class Turn(Surroundings):
                 self.settle(self.reply)
         except GeneratorExit:
             raise
+        except BaseException as error:
+            if not (self._is_over() and may_come_of_missing(error)):
+                self._blame(error, position)
+                raise
+        finally:
+            self.end()
+
+    def run(self) -> None:
+        """Do what `steps` does, for a plain handler: an awaitable is refused. A generator costs 3 % of a request."""
+        if self._is_over():
+            return
+        function = self.bound
+        fn, decoder_of = function.call, function.decoders.get
+        position = 0
+        try:
+            for invocation in self._invocations:
+                argument = invocation.argument
+                decode = decoder_of(argument.typename)
+                if decode is None:
+                    message = function.accepts.unpack(argument.typename, argument.value, function.typename)
+                else:
+                    try:
+                        message = decode(argument.value)
+                    except Exception as error:
+                        raise undecodable(function.typename, argument.typename, argument.value, error) from error
+                context = new_context(Context)
+                context._around, context._invocation = self, invocation  # noqa: SLF001 -- as in steps
+                try:
+                    result = fn(context, message)
+                    if result is not None and (result.__class__ is CoroutineType or isinstance(result, Awaitable)):
+                        raise self.refuse_awaitable(cast("Awaitable[object]", result))  # of what, isinstance cannot say
+                finally:
+                    context._around = ENDED  # noqa: SLF001 -- as in steps
+                position += 1
+            if self.missing is None and (self.opened or self._handed):
+                self.settle(self.reply)
         except BaseException as error:
             if not (self._is_over() and may_come_of_missing(error)):
                 self._blame(error, position)
@@ -135,26 +177,54 @@ class Turn(Surroundings):
         entry = self._states[position] if position < len(self._states) else None
         if entry is None or entry.state_name != spec.name:
             entry = self._find(spec.name)
-        wire = self.wire
-        stored = wire.stored(entry, spec.is_any)
-        if stored is not None and wire.registers_states and stored[0] != spec.type.typename:
+        stored = self.wire.stored(entry, spec.type.typename)
+        if stored is not None and stored[0] != spec.type.typename:
+            self._refuse_other_type(spec, stored[0])
+        return stored
+
+    def look(self, index: int) -> Any:
+        """Return a declared value that was not looked at yet: `load` and what Cells.look does, without the calls."""
+        spec = self._specs[index]
+        if self.ended:
+            raise ended(spec.name)
+        position, states = self._order[index], self._states
+        entry = states[position] if position < len(states) else None
+        if entry is None or entry.state_name != spec.name:
+            entry = self._find(spec.name)
+        stored = self.wire.stored(entry, spec.type.typename)
+        cell = self.opened[index] = Cell(spec, stored)
+        if stored is None:
+            return cell.load()
+        type = spec.type
+        if stored[0] != type.typename:
+            self._refuse_other_type(spec, stored[0])
+            return cell.load()
+        try:
+            value = cell.value = type.decode(stored[1])
+        except Exception as error:
+            raise undecodable_state(spec.name, stored[0], error) from error
+        cell.live = True
+        return value
+
+    def _refuse_other_type(self, spec: Declared, typename: str) -> None:
+        """Refuse what is stored under another typename, which fails the job in v3 when it is written."""
+        if self.wire.registers_states:
             msg = with_help(
-                f"state {spec.name!r} of {self.function.typename} holds {short(stored[0])}, "
+                f"state {spec.name!r} of {self.function.typename} holds {short(typename)}, "
                 f"but is declared as {short(spec.type.typename)}",
                 "a v3 runtime fails the job when a state changes its type: declare the type that it holds, "
                 "or give it another name",
             )
             raise UndecodableState(msg)
-        return stored
 
     def load_undeclared(self, name: str, /) -> Stored | None:
         """Return what is stored under a name that nobody declared: an Any, if an app as of 2.x wrote it."""
-        return self.wire.stored(self._find(name), True)  # noqa: FBT003 -- positional for speed
+        return self.wire.stored(self._find(name), ANY)
 
     def _find(self, name: str) -> StateEntry:
         """Look for a state by its name; the order that is known is not that of this request."""
         self.bound.located = -1, []
-        for entry in self._states:
+        for entry in self.batch.state:
             if entry.state_name == name:
                 return entry
         if not self.wire.registers_states:
@@ -203,7 +273,7 @@ class Turn(Surroundings):
                 )
             )
         function.learned = tuple(dict.fromkeys([*function.learned, *missing]))
-        sent = {entry.state_name for entry in self._states}
+        sent = {entry.state_name for entry in self.batch.state}
         return MissingStates(tuple(MissingStateSpec(name, ANY) for name in function.learned if name not in sent))
 
 

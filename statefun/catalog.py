@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeGuard, cast
 from statefun._signature import describe
 from statefun._type import Type, message_name
 from statefun._walk import Walk, codes_of
-from statefun.egress import KafkaEgress, KinesisEgress, MessageEgress
+from statefun.egress import KafkaEgress, KinesisEgress, MessageEgress, TypedEgress
 from statefun.functions import StatefulFunction, StatefulFunctions
 from statefun.references import FunctionRef
 
@@ -86,6 +86,8 @@ class CatalogEgress:
     kind: Literal["kafka", "kinesis", "message", "other"]
     destination: str = ""
     """The topic or the stream."""
+    types: tuple[CatalogType, ...] = ()
+    """What its records hold, as far as its hint says it."""
     users: tuple[str, ...] = ()
     """The functions whose code refers to it; empty where it was named with `uses` only."""
 
@@ -192,7 +194,15 @@ def _kind(egress: object) -> Literal["kafka", "kinesis", "message", "other"]:
 
 def _egress(egress: Any, users: tuple[str, ...]) -> CatalogEgress:
     destination = getattr(egress, "topic", None) or getattr(egress, "stream", None)
-    return CatalogEgress(typename=egress.typename, kind=_kind(egress), destination=str(destination or ""), users=users)
+    kind = _kind(egress)
+    types = () if kind == "other" else cast("TypedEgress[Any]", egress).types()
+    return CatalogEgress(
+        typename=egress.typename,
+        kind=kind,
+        destination=str(destination or ""),
+        types=tuple(_type(found) for found in types),
+        users=users,
+    )
 
 
 def _reference(reference: FunctionRef[Any], users: tuple[str, ...]) -> CatalogReference:

@@ -92,7 +92,7 @@ class Context(Generic[S_co]):
         """The stored values of this function at this address."""
         around = self._around
         # of the class that bind read from the hint; the second look makes it
-        return around.made_state or around.state  # type: ignore[return-value]
+        return around.made_state or around.make_state()  # type: ignore[return-value]
 
     @overload
     def __getitem__(self, key: str) -> AnyPb | None: ...
@@ -255,13 +255,14 @@ class Context(Generic[S_co]):
     def reply(self, message: T, *, type: Type[T]) -> None: ...
     def reply(self, message: Any, *, type: Type[Any] | None = None) -> None:
         """Send to the caller; what is not an Any is packed. Raises SendError, also where there is no caller."""
-        caller = self.caller
-        if caller is None:
+        around = self._around
+        sender = around.wire.sender(self._invocation)
+        if sender is None:
             msg = "there is nobody to reply to: the message came from an ingress"
             raise SendError(msg)
         found, typename, data = _encoded(message, type)
-        namespace, name, identity = caller
-        self._around.reply.send(f"{namespace}/{name}", identity, typename, data, found)
+        caller, identity = sender
+        around.reply.send(caller, identity, typename, data, found)
 
     def pack_and_reply(self, message: Sendable) -> None:
         """Send to the caller what is not packed yet. Raises SendError."""

@@ -66,15 +66,11 @@ class TypedEgress(Generic[X_contra]):
 
     def __init__(self, typename: str) -> None:
         split_typename(typename)
-        self._typename = typename
+        self.typename: str = typename
+        """The id of the egress in module.yaml, "<namespace>/<name>"."""
         self._encoders: dict[type, Callable[[Any], bytes]] | None = None
         self._types: dict[type, Type[Any]] = {}
         self._scope = _hints.caller_scope(2)
-
-    @property
-    def typename(self) -> str:
-        """The id of the egress in module.yaml, "<namespace>/<name>"."""
-        return self._typename
 
     if not TYPE_CHECKING:
 
@@ -88,7 +84,7 @@ class TypedEgress(Generic[X_contra]):
     def _type_for(self, value: object) -> Type[Any]:
         """Return what a value is encoded with. Raises SendError."""
         if self._encoders is None:
-            self._types = self._read_hint()
+            self._types = {known.cls: known for known in self.types()}
             self._encoders = {cls: _record_encoder(found) for cls, found in self._types.items()}
         cls = value.__class__
         found = self._types.get(cls)
@@ -98,24 +94,22 @@ class TypedEgress(Generic[X_contra]):
             return found
         if self._types:
             hint = " | ".join(_hints.show(known) for known in self._types)
-            msg = f"egress {self._typename!r} takes {hint}, not {_hints.show(cls)}"
+            msg = f"egress {self.typename!r} takes {hint}, not {_hints.show(cls)}"
             raise SendError(msg)
         if cls in NUMBERS and not self._numbers:
-            msg = f"egress {self._typename!r}: {_NO_NUMBER}"
+            msg = f"egress {self.typename!r}: {_NO_NUMBER}"
             raise UnsendableError(msg)
         return for_value(value)
 
-    def _read_hint(self) -> dict[type, Type[Any]]:
+    def types(self) -> tuple[Type[Any], ...]:
+        """Return the types of its values, as far as its hint names them: none of `KafkaEgress[Any]`."""
         arguments = typing.get_args(getattr(self, "__orig_class__", None))
         if not arguments:
-            return {}
-        members = list(_hints.members(arguments[0], self._scope, Type))
-        found = {
-            m.cls: m.extra or type_of(m.cls)
-            for m in members
-            if m.cls is not Any and not isinstance(m.cls, typing.TypeVar)
-        }
-        return {cls: known for cls, known in found.items() if known is not None}
+            return ()
+        members = _hints.members(arguments[0], self._scope, Type)
+        named = (one for one in members if one.cls is not Any and not isinstance(one.cls, typing.TypeVar))
+        found = (one.extra or type_of(one.cls) for one in named)
+        return tuple(known for known in found if known is not None)
 
     def _record_bytes(self, value: object) -> bytes:
         """Encode the value of a record: bytes as they are, text as UTF-8, a message or JSON as written."""
@@ -125,18 +119,18 @@ class TypedEgress(Generic[X_contra]):
         try:
             return encode(value)
         except UnicodeEncodeError as error:
-            msg = f"egress {self._typename!r}: {value!r} has no UTF-8 form: {error.reason}"
+            msg = f"egress {self.typename!r}: {value!r} has no UTF-8 form: {error.reason}"
             raise SendError(msg) from None
 
     def _text(self, name: str, value: object) -> bytes:
         """Encode an option that is text. Raises SendError."""
         if not isinstance(value, str):
-            msg = f"egress {self._typename!r}: {name} is a str, not {_hints.show(type(value))}"
+            msg = f"egress {self.typename!r}: {name} is a str, not {_hints.show(type(value))}"
             raise SendError(msg)
         try:
             return value.encode()
         except UnicodeEncodeError as error:
-            msg = f"egress {self._typename!r}: {name} {value!r} has no UTF-8 form: {error.reason}"
+            msg = f"egress {self.typename!r}: {name} {value!r} has no UTF-8 form: {error.reason}"
             raise SendError(msg) from None
 
 
@@ -197,6 +191,19 @@ class KafkaEgress(TypedEgress[V_contra]):
 
     def encoded(self, value: V_contra, /, *, key: str = "", headers: Sequence[Header] = ()) -> bytes:
         """Make the serialized record, in the order of its fields: what `context.send_egress` sends."""
+        encode = None if self._encoders is None else self._encoders.get(value.__class__)
+        if encode is None or not key or headers or key.__class__ is not str:
+            return self._encoded(value, key, headers)
+        try:  # the path of nearly every record, formatted in one go
+            data, key_bytes = encode(value), key.encode()
+        except UnicodeEncodeError:
+            return self._encoded(value, key, headers)  # which says of what
+        key_size, size = varint(len(key_bytes)), varint(len(data))
+        if not data:
+            return b"".join((b"\x0a", key_size, key_bytes, self._topic_field))
+        return b"".join((b"\x0a", key_size, key_bytes, b"\x12", size, data, self._topic_field))
+
+    def _encoded(self, value: Any, key: str, headers: Sequence[Header]) -> bytes:
         data = self._record_bytes(value)
         parts: list[bytes] = []
         if key:
@@ -216,11 +223,11 @@ class KafkaEgress(TypedEgress[V_contra]):
             made = KafkaProducerRecord.Header(key=name, value=content or b"", has_value=content is not None)
             return made.SerializeToString()
         except (TypeError, ValueError) as error:
-            msg = f"egress {self._typename!r}: a header is (str, bytes or None), not {header!r}"
+            msg = f"egress {self.typename!r}: a header is (str, bytes or None), not {header!r}"
             raise SendError(msg) from error
 
     def __repr__(self) -> str:
-        return f"KafkaEgress({self._typename!r}, topic={self.topic!r})"
+        return f"KafkaEgress({self.typename!r}, topic={self.topic!r})"
 
 
 class KinesisEgress(TypedEgress[V_contra]):
@@ -239,7 +246,7 @@ class KinesisEgress(TypedEgress[V_contra]):
     def record(self, value: V_contra, /, *, partition_key: str, explicit_hash_key: str = "") -> KinesisEgressRecord:
         """Make the record. An empty explicit hash key is none. Raises SendError."""
         if not self._text("partition_key", partition_key):
-            msg = f"egress {self._typename!r}: a Kinesis record needs a partition_key"
+            msg = f"egress {self.typename!r}: a Kinesis record needs a partition_key"
             raise SendError(msg)
         self._text("explicit_hash_key", explicit_hash_key)
         return KinesisEgressRecord(
@@ -250,7 +257,7 @@ class KinesisEgress(TypedEgress[V_contra]):
         )
 
     def __repr__(self) -> str:
-        return f"KinesisEgress({self._typename!r}, stream={self.stream!r})"
+        return f"KinesisEgress({self.typename!r}, stream={self.stream!r})"
 
 
 class MessageEgress(TypedEgress[M_contra]):
@@ -271,7 +278,7 @@ class MessageEgress(TypedEgress[M_contra]):
         return self._type_for(value)
 
     def __repr__(self) -> str:
-        return f"MessageEgress({self._typename!r})"
+        return f"MessageEgress({self.typename!r})"
 
 
 def kafka_egress_record(topic: str, value: Record, key: str | None = None) -> KafkaProducerRecord:

@@ -40,6 +40,7 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
     is_async: bool
     on_loop: bool
     off_loop: bool
+    blocking: bool
     guarded: bool
     known_types: dict[type, Type[Any]]
     decoders: dict[str, Callable[[bytes], Any]]
@@ -72,6 +73,8 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
         self.is_async = self.on_loop = signature.is_async
         self.off_loop = False
         """Whether it is plain, and a middleware around it is async."""
+        self.blocking = False
+        """Whether it gets a thread where plain functions run on the loop."""
         self.on_failure = raise_
         self.guarded = False
         """Whether something else is done about a failure than to raise it."""
@@ -151,17 +154,23 @@ class StatefulFunctions:
         self._frozen = False
 
     def bind(
-        self, typename: str, *, states: Sequence[ValueSpec[Any, Any]] = (), on_failure: OnFailure | None = None
+        self,
+        typename: str,
+        *,
+        states: Sequence[ValueSpec[Any, Any]] = (),
+        on_failure: OnFailure | None = None,
+        blocking: bool = False,
     ) -> Callable[[Callable[[Context[S], M], R]], StatefulFunction[M, S, R]]:
         """Bind the function below to a name: @functions.bind("example/greeter").
 
         `states` are values that are used as `context[SPEC]`; those of the State class need not be listed. `on_failure`
-        goes before the registry's. Raises BindError, where the function stands.
+        goes before the registry's. `blocking` is said of a plain function that waits or computes for long: it gets a
+        thread where plain functions would run on the event loop. Raises BindError, where the function stands.
         """
         scope = _hints.caller_scope(1)
 
         def decorate(fn: Callable[[Context[S], M], R]) -> StatefulFunction[M, S, R]:
-            return self._add(typename, fn, states, scope, on_failure)
+            return self._add(typename, fn, states, scope, on_failure, blocking=blocking)
 
         return decorate
 
@@ -172,9 +181,10 @@ class StatefulFunctions:
         *,
         states: Sequence[ValueSpec[Any, Any]] = (),
         on_failure: OnFailure | None = None,
+        blocking: bool = False,
     ) -> StatefulFunction[M, S, R]:
         """Bind a function to a name: functions.register("example/greeter", greeter). Raises BindError."""
-        return self._add(typename, fun, states, _hints.caller_scope(1), on_failure)
+        return self._add(typename, fun, states, _hints.caller_scope(1), on_failure, blocking=blocking)
 
     def _add(
         self,
@@ -183,11 +193,17 @@ class StatefulFunctions:
         states: Sequence[ValueSpec[Any, Any]],
         scope: _hints.Scope,
         on_failure: OnFailure | None,
+        *,
+        blocking: bool,
     ) -> StatefulFunction[M, S, R]:
         from statefun._signature import describe  # noqa: PLC0415 -- as above
 
         # with its parameters in a subscript it would be told twice what it reads from fn
         handle = cast("StatefulFunction[M, S, R]", StatefulFunction(typename, fn, states, scope))
+        if blocking and handle.is_async:
+            help = "await what blocks, or make it a plain def"
+            raise BindError(typename, describe(fn), "it is async, and blocking=True gives a plain one a thread", help)
+        handle.blocking = blocking
         handle.guard(self._on_failure if on_failure is None else checked(on_failure))
         handle.wrap(self.layers)  # refuses early what cannot be around it; the middleware that comes later does, too
         key = handle.namespace, handle.type

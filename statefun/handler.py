@@ -117,9 +117,7 @@ class RequestReplyHandler(_Handler):
     def __call__(self, request: bytes, /) -> bytes:
         """Answer one request."""
         turn = self._open(request)
-        for awaitable in (steps := turn.steps()):
-            steps.close()
-            raise turn.refuse_awaitable(awaitable)
+        turn.run()
         return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
 
 
@@ -128,8 +126,8 @@ class AsyncRequestReplyHandler(_Handler):
 
     Async functions run on the loop. The plain ones of a request run in one of `threads` threads, all its messages in
     one hop and in order, so that they do not hold up the loop; with `threads=0` they run on the loop, which is faster
-    where they do not block. Requests of different addresses run at the same time. The other options are as
-    above.
+    where they do not block, and only those that are bound with `blocking=True` get one of 32 threads. Requests of
+    different addresses run at the same time. The other options are as above.
     """
 
     def __init__(
@@ -152,14 +150,15 @@ class AsyncRequestReplyHandler(_Handler):
         """Answer one request."""
         turn = self._open(request)
         steps = turn.steps()
-        if not self._threads or turn.bound.on_loop:
-            if turn.bound.off_loop:  # an async middleware around a plain function, which keeps its thread
-                off_loop.set(self._run_in_thread if self._threads else None)
+        bound = turn.bound
+        if bound.on_loop or not (self._threads or bound.blocking):
+            if bound.off_loop:  # an async middleware around a plain function, which keeps its thread
+                off_loop.set(self._run_in_thread if self._threads or bound.blocking else None)
             await _drive(steps, next(steps, None))
             return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
         first = await self._run_in_thread(lambda: next(steps, None))
         if first is not None:
-            turn.bound.is_async = turn.bound.on_loop = True  # a decorator hid it: from now on it stays on the loop
+            bound.is_async = bound.on_loop = True  # a decorator hid it: from now on it stays on the loop
             await _drive(steps, first)
         return turn.reply.encode() if turn.missing is None else encode_missing(turn.ask())
 
@@ -173,7 +172,7 @@ class AsyncRequestReplyHandler(_Handler):
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 -- needed for plain functions only
 
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="statefun")
+            self._pool = ThreadPoolExecutor(self._threads or THREADS, thread_name_prefix="statefun")
         return self._pool
 
 

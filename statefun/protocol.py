@@ -175,8 +175,8 @@ class Wire(Protocol):
         """Whether a state that is missing can be asked for (v3); otherwise module.yaml has to list it (v2)."""
         ...
 
-    def stored(self, entry: StateEntry, as_any: bool, /) -> Stored | None:  # noqa: FBT001 -- positional for speed
-        """Return what an entry holds, None if nothing; `as_any`: what is stored is an Any, whatever is in it.
+    def stored(self, entry: StateEntry, declared: str, /) -> Stored | None:
+        """Return what an entry holds, None if nothing; `declared` is the typename that is expected.
 
         Raises UndecodableState.
         """
@@ -184,6 +184,10 @@ class Wire(Protocol):
 
     def caller(self, invocation: Invocation, /) -> Address | None:
         """Return who sent a message; None if it came from an ingress."""
+        ...
+
+    def sender(self, invocation: Invocation, /) -> tuple[str, str] | None:
+        """Return the same as a typename and an id: what a reply is sent to."""
         ...
 
     def headers(self, invocation: Invocation, /) -> Sequence[Header]:

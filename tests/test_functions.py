@@ -46,6 +46,22 @@ def line(fn: Any) -> int:
     return found
 
 
+def test_blocking() -> None:
+    """blocking=True is noted, by bind and by register; it is refused of an async function."""
+    functions = StatefulFunctions()
+
+    async def waits(context: Context, message: GreetRequest) -> None: ...
+
+    assert functions.bind("example/a", blocking=True)(greeter).blocking
+    assert functions.register("example/b", greeter, blocking=True).blocking
+    assert not functions.register("example/c", greeter).blocking
+    bind = functools.partial(functions.bind("example/d", blocking=True), waits)
+    assert refusal(BindError, bind) == (
+        f"cannot bind 'example/d' to test_blocking.<locals>.waits (test_functions.py:{line(waits)}): "
+        "it is async, and blocking=True gives a plain one a thread\n  help: await what blocks, or make it a plain def"
+    )
+
+
 def test_the_handle_is_the_function() -> None:
     """What bind returns is called as the function is, in a unit test, and keeps its name and its docstring."""
     functions = StatefulFunctions()

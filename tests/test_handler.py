@@ -215,6 +215,22 @@ def test_no_threads() -> None:
     assert handler._pool is None
 
 
+def test_blocking_without_threads() -> None:
+    """With threads=0 a function that is bound with blocking=True still gets a thread."""
+    seen: list[int] = []
+    functions = StatefulFunctions()
+
+    @functions.bind("example/f", blocking=True)
+    def f(context: Context, message: SeenCount) -> None:
+        seen.append(threading.get_ident())
+
+    served(AsyncRequestReplyHandler(functions, threads=0), request("v3", *numbered(1, 2)))
+    (thread,) = set(seen)
+    assert (thread != threading.get_ident(), len(seen)) == (True, 2)
+    RequestReplyHandler(functions)(request("v3", *numbered(3)))
+    assert seen[2] == threading.get_ident()
+
+
 def test_requests_at_the_same_time() -> None:
     """Requests of different addresses run at the same time, up to the number of threads."""
     barrier = threading.Barrier(3, timeout=10)

@@ -62,5 +62,5 @@ def test_an_extra() -> None:
     with pytest.raises(ConfigError) as caught:
         require("no_such_module", "run")
     assert str(caught.value) == (
-        "this needs no_such_module, which is not installed\n  help: pip install 'statefun[run]'"
+        "`statefun run` needs no_such_module, which is not installed\n  help: pip install 'statefun[run]'"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from statefun._loading import LoadError, load_app
 
 APP = "from statefun import StatefulFunctions\nfunctions = StatefulFunctions()\nother = StatefulFunctions()\n"
 BOUND = APP + "@functions.bind('example/f')\ndef f(context, message: str): ...\n"
+MODULE = "module {} --endpoint http://localhost/"
 HELP = "\n  help: write module:functions, e.g. app:functions for app.py"
 
 
@@ -19,19 +21,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder at hand; what is imported from it is forgotten at the end."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("loaded_app", "loaded_broken", "loaded_single"):
+    for name in ("loaded_app", "loaded_broken", "loaded_single", "loaded_part", "loaded_bad"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / "loaded_app.py").write_text(BOUND)
-    (tmp_path / "loaded_single.py").write_text(BOUND.replace("other = ", "_ = "))
+    (tmp_path / "loaded_single.py").write_text(BOUND.replace("other = StatefulFunctions()", ""))
     (tmp_path / "loaded_broken.py").write_text("import not_there_at_all\n")
     return tmp_path
 
 
 def test_load() -> None:
     """module:functions is imported from the folder at hand; the only registry of a module needs no name."""
-    app = load_app("loaded_app:functions")
-    assert next(iter(app.functions)).typename == "example/f"
-    assert any(value is app.functions for value in app.around)
+    assert next(iter(load_app("loaded_app:functions"))).typename == "example/f"
+    assert next(iter(load_app("loaded_single"))).typename == "example/f"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,57 @@ def test_refused(name: str, text: str, folder: Path) -> None:
     assert str(raised.value) == text.format(folder=folder)
 
 
-def test_broken() -> None:
-    """What the app itself fails to import is its own error."""
-    with pytest.raises(ModuleNotFoundError, match="not_there_at_all"):
+TRACEBACK = "\n  help: the whole traceback: {python} -c 'import loaded_broken'"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("import not_there", "loaded_broken.py:1: ModuleNotFoundError: No module named 'not_there'" + TRACEBACK),
+        ("\nfrom json import nothing", "loaded_broken.py:2: ImportError: cannot import name 'nothing' from 'json'"),
+        ("\n\n1 / 0", "loaded_broken.py:3: ZeroDivisionError: division by zero" + TRACEBACK),
+        ("import sys\nsys.exit(3)", "loaded_broken.py:2: SystemExit: 3" + TRACEBACK),
+        ("import json\n\njson.loads('[')", "loaded_broken.py:3: JSONDecodeError: Expecting value"),
+        ("import loaded_part", "loaded_part.py:2: AssertionError" + TRACEBACK),
+        ("import loaded_bad", "loaded_bad.py:1: SyntaxError: "),
+        (BOUND.replace("example/f", "f"), "loaded_broken.py:4: BindError: cannot bind 'f' to f (loaded_broken.py:4): "),
+    ],
+)
+def test_broken(source: str, text: str, folder: Path) -> None:
+    """An app that raises when it is imported is one error, with the line of the app where it did."""
+    (folder / "loaded_broken.py").write_text(source + "\n")
+    (folder / "loaded_part.py").write_text("\nassert False\n")
+    (folder / "loaded_bad.py").write_text("print(\n")
+    with pytest.raises(LoadError) as raised:
         load_app("loaded_broken:functions")
+    expected = "loaded_broken cannot be imported: " + text.format(python=Path(sys.executable).name)
+    assert str(raised.value)[: len(expected)] == expected
+    assert expected.count("help") == 0 or str(raised.value).count("help: ") == 1
+
+
+def test_broken_elsewhere(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where nothing of the folder at hand was on the way, the line is of the code that raised."""
+    other = tmp_path_factory.mktemp("other")
+    (other / "loaded_broken.py").write_text("raise OSError\n")
+    (folder / "loaded_broken.py").unlink()
+    sys.path.append(str(other))
+    with pytest.raises(LoadError) as raised:
+        load_app("loaded_broken:functions")
+    assert str(raised.value).startswith(
+        f"loaded_broken cannot be imported: {other}/loaded_broken.py:1: OSError\n  help: "
+    )
+
+
+@pytest.mark.parametrize("words", ["check {} module.yaml", "run {} --no-http", "serve {}", "lock {}", MODULE])
+def test_every_command_says_it(words: str, folder: Path) -> None:
+    """Each command that takes an app ends with status 1, and says where the app is broken: no traceback."""
+    entry = "kind: io.statefun.endpoints.v2/http\nspec: {functions: example/*, urlPathTemplate: http://localhost/}\n"
+    (folder / "module.yaml").write_text(entry)
+    done = subprocess.run(
+        [sys.executable, "-m", "statefun", *words.format("loaded_broken:functions").split()],
+        capture_output=True, text=True, timeout=60, check=False, cwd=folder,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    name, help = words.split(maxsplit=1)[0], TRACEBACK.format(python=Path(sys.executable).name)
+    error = "loaded_broken.py:1: ModuleNotFoundError: No module named 'not_there_at_all'"
+    assert done.stderr == f"statefun {name}: loaded_broken cannot be imported: {error}{help}\n"

@@ -80,7 +80,7 @@ def test_requests_are_batches_as_they_are() -> None:
         (invocation,) = batch.invocations
         assert (invocation.argument.typename, invocation.argument.value) == (GO.type_url, GO.value)
         assert wire.caller(invocation) == ("x", "y", "z")
-        assert wire.stored(batch.state[0], False) is None  # noqa: FBT003 -- positional for speed
+        assert wire.stored(batch.state[0], "example/any") is None
         assert list(wire.headers(invocation)) == []
 
 

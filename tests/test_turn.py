@@ -171,13 +171,16 @@ def test_nothing_leaves_where_one_message_failed(wire: Wire) -> None:
 
 
 def test_a_stop_iteration() -> None:
-    """A StopIteration of a plain function is a RuntimeError, as in every coroutine, and not the end of the batch."""
+    """A StopIteration of a plain function is raised as it is, or a RuntimeError as in every coroutine: no end of it."""
 
     def f(context: Context, message: GreetRequest) -> None:
         next(iter([]))
 
-    with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+    with pytest.raises(StopIteration) as raised:
         run("v3", f, GO)
+    assert raised.traceback[-1].name == "f"
+    with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+        asyncio.run(AsyncRequestReplyHandler(functions_of(f))(request("v3", GO)))
 
 
 @wires

@@ -270,11 +270,12 @@ def test_no_protobuf(data: bytes, wire: Wire | None) -> None:
 
 
 @pytest.mark.parametrize("wire", BOTH)
-def test_a_bytearray(wire: Wire) -> None:
-    """A request may come as a bytearray, as some servers have it, whether it shows its version or not."""
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_other_bytes(wire: Wire, kind: type[bytearray | memoryview]) -> None:
+    """A request may come as a bytearray or a memoryview, as some servers have it, if it shows its version or not."""
     untyped: Any = RequestReplyHandler(functions_of(plain))
     for data in (request(wire, GO), request(wire, states={"a": None})):
-        assert untyped(bytearray(data)) == untyped(data) == b""
+        assert untyped(kind(data)) == untyped(data) == b""
 
 
 def test_an_id_that_is_no_text() -> None:

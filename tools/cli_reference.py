@@ -20,8 +20,16 @@ HEAD = """\
 Generated from the parsers by `tools/cli_reference.py`; do not edit.
 
 `statefun <command>`; `statefun <command> --help` says the same as this page. Exit status: 0 done; 1 it could not be
-done, or something is wrong with what was looked at; 2 the command line is wrong; 130 stopped by Ctrl-C. With `--json` a
-command prints one JSON object a line, whose fields stay what they are.
+done, or something is wrong with what was looked at; 2 the command line is wrong; 130 stopped by Ctrl-C. An app that
+raises when it is imported is 1: the error names the line of the app. With `--json` a command prints one JSON object a
+line, whose fields stay what they are.
+
+Tables fit the terminal. The extra `cli` (`pip install 'statefun[cli]'`) brings rich, which lays them out on a terminal,
+and shtab: `statefun --print-completion bash` (or zsh) prints what makes a shell complete commands, options and files:
+
+```console
+statefun --print-completion bash > ~/.local/share/bash-completion/completions/statefun
+```
 
 | name | what it is |
 |---|---|

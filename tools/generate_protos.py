@@ -120,7 +120,8 @@ def environment(name: str, python: str) -> Path:
         return binary
     shutil.rmtree(home, ignore_errors=True)
     run(python, "-m", "venv", home)
-    run(binary, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary=:all:", "-r", requirements)
+    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "-r")
+    run(binary, *install, requirements)
     stamp.write_text(digest)
     return binary
 

@@ -111,7 +111,7 @@ def interpreter_with_tests(python: str) -> Path:
     if not fresh(home, requirements, ROOT / "pyproject.toml"):
         shutil.rmtree(home, ignore_errors=True)
         subprocess.run((python, "-m", "venv", home), check=True)
-        subprocess.run((inside, *PIP, "--require-hashes", "-r", requirements), check=True)
+        subprocess.run((inside, *PIP, "--no-deps", "--require-hashes", "-r", requirements), check=True)
         subprocess.run((inside, *PIP, "--no-deps", "--no-build-isolation", "--editable", ROOT), check=True)
         stamp(home, requirements, ROOT / "pyproject.toml")
     return inside

@@ -210,7 +210,7 @@ def lock() -> None:
 def _make_lock(home: Path) -> None:
     run(sys.executable, "-m", "venv", home)
     pinned = ROOT / "requirements" / "lock.txt"
-    run(home / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", pinned)
+    run(home / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", pinned)
 
 
 def run(*command: str | os.PathLike[str]) -> str:

@@ -35,7 +35,7 @@ def measure(*, files: bool) -> float:
     try:
         path = folder / "in.jsonl"
         path.write_text("".join(json.dumps({"id": n, "value": {"amount": 1, "key": n}}) + "\n" for n in names))
-        with Runtime.in_process(apps.w1(), folder / "data", around=[apps.OUT]) as runtime:
+        with Runtime.in_process(apps.w1(), folder / "data") as runtime:
             if files:
                 source = runtime.jsonl(path, to="bench/counter", type="bench.Ping")
                 sinks = [FileSink(folder / "out.jsonl", LineWriter(runtime.values), None)]

@@ -33,8 +33,7 @@ def main(arguments: list[str]) -> int:
     if "--reset" in arguments:
         shutil.rmtree(DATA, ignore_errors=True)
     print("A week of earthquakes, through typed functions on a durable runtime.\n")
-    around = vars(quakes).values()
-    with Runtime.in_process(quakes.functions, DATA, around=around) as runtime:
+    with Runtime.in_process(quakes.functions, DATA) as runtime:
         known = counted(runtime)
         source = runtime.jsonl(RECORDS, to="quakes/router", type="quakes.Quake", fields=FIELDS)
         driver = Driver(runtime.pump, RecordClock(), sources=[source], exit_at_end=True)

@@ -53,7 +53,7 @@ def open_request(request: bytes, guess: AnyWire, fixed: bool) -> Opened:  # noqa
     try:
         batch = guess.parse(request).invocation
         invocations = batch.invocations[:]
-        if guess.shown_by(invocations[0]):
+        if guess.shown_by(invocations[0].argument):
             return guess, batch, invocations
     except (DecodeError, ValueError, TypeError, IndexError):  # IndexError: there is no message in it
         pass
@@ -137,7 +137,7 @@ def _decided_leniently(states: Iterator[bytes]) -> Version | None:
 def _as_bytes(request: object) -> bytes:
     if isinstance(request, bytes):
         return request
-    if isinstance(request, bytearray):
+    if isinstance(request, (bytearray, memoryview)):
         return bytes(request)
     msg = f"a request is bytes, not {type(request).__name__}"
     raise MalformedRequest(msg)

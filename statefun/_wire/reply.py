@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from statefun._primitives import varint
+from statefun._primitives import VARINTS, varint
 from statefun.address import split_typename
 from statefun.egress import KAFKA_RECORD, KINESIS_RECORD
 from statefun.errors import SendError
 from statefun.protocol import ANY, Mark
 from statefun.types import Type
 
-__all__ = ["EncodedReply", "named"]
+__all__ = ["EncodedReply", "keep", "named"]
 
 _CACHED = 4_096  # names that a cache holds before it is emptied: more are made at run time, and would fill the memory
 _JOINED = 4_096  # bytes up to which a payload is formatted into its message; a larger one stays apart
+_FEW = 16  # parts that are joined before their length is known
 _ONE_BYTE = 128
 _states: dict[str, bytes] = {}  # what stands before the value in the MODIFY of a state
 _RECORD_NAMES = {
@@ -38,7 +39,7 @@ _RECORD_NAMES = {
 class EncodedReply:
     """The effects of a batch, as the fields 1 to 4 of an InvocationResponse."""
 
-    __slots__ = ("_delayed", "_egress", "_messages", "_mutations")
+    __slots__ = ("_delayed", "_egress", "_has_large", "_messages", "_mutations")
 
     speaks_cancellation: ClassVar[bool]
     any_is_bare: ClassVar[bool]
@@ -55,6 +56,7 @@ class EncodedReply:
         self._messages: list[bytes] = []
         self._delayed: list[bytes] = []
         self._egress: list[bytes] = []
+        self._has_large = False  # whether a payload stands apart, which is not to be copied again
 
     # --- how a version writes a value ---
 
@@ -131,26 +133,32 @@ class EncodedReply:
         head = self._egresses.get(egress) or self._egress_head(egress)
         value = self._records.get(typename) or self._record(typename)
         size = len(data)
-        value_size = len(value) + size + 1
-        total = len(head) + value_size + 2
-        if total < _ONE_BYTE and size:
-            self._egress.append(b"\x22%c%b\x1a%c%b%c%b" % (total, head, value_size, value, size, data))
+        if 0 < size < _JOINED:
+            length = VARINTS[size]
+            value_size = len(value) + len(length) + size
+            outer = varint(value_size)
+            total = varint(len(head) + 1 + len(outer) + value_size)
+            # seven parts are joined faster than they are formatted
+            self._egress.append(b"".join((b"\x22", total, head, b"\x1a", outer, value, length, data)))
             return
         self._append(self._egress, b"\x22", head, b"", b"\x1a", value, data, b"")
 
     def write_state(self, name: str, typename: str, data: bytes) -> None:
         """Append a MODIFY (field 1)."""
-        head = _states.get(name) or _keep(_states, name, b"\x08\x01" + named(b"\x12", name))
+        head = _states.get(name) or keep(_states, name, b"\x08\x01" + named(b"\x12", name))
         size = len(data)
         if typename == ANY and self.any_is_bare:
-            value, total = b"", size
+            value = b""
         else:
             value = self._values.get(typename) or self._value(typename)
-            total = len(value) + size + (1 if size < _ONE_BYTE else len(varint(size)))
-        if total < _ONE_BYTE - 2 and size and value:
-            outer = len(head) + total + 2
-            if outer < _ONE_BYTE:
-                self._mutations.append(b"\x0a%c%b\x1a%c%b%c%b" % (outer, head, total, value, size, data))
+            total = len(value) + size + (1 if size < _ONE_BYTE else 2)
+            outer = len(head) + total + (2 if total < _ONE_BYTE else 3)
+            if size and outer < _JOINED:
+                if outer < _ONE_BYTE:
+                    self._mutations.append(b"\x0a%c%b\x1a%c%b%c%b" % (outer, head, total, value, size, data))
+                else:
+                    parts = VARINTS[outer], head, VARINTS[total], value, VARINTS[size], data
+                    self._mutations.append(b"\x0a%b%b\x1a%b%b%b%b" % parts)
                 return
         # without a payload, its tag goes, too
         before = (value + varint(size) if value else b"") if size else value[:-1]
@@ -159,7 +167,11 @@ class EncodedReply:
             return
         before = b"\x1a" + varint(len(before) + size) + before
         before = b"\x0a" + varint(len(head) + len(before) + size) + head + before
-        self._mutations += [before, data] if size >= _JOINED else [before + data]
+        if size < _JOINED:
+            self._mutations.append(before + data)
+            return
+        self._mutations += [before, data]
+        self._has_large = True
 
     def delete_state(self, name: str) -> None:
         """Append a DELETE (field 1), which is 0 and therefore not on the wire."""
@@ -186,32 +198,34 @@ class EncodedReply:
 
     def encode(self) -> bytes:
         """Return the bytes of the reply: none at all where there is no effect."""
-        parts = [b"", *self._mutations, *self._messages, *self._delayed, *self._egress]
-        size = sum(map(len, parts))
-        if not size:
-            return b""
-        parts[0] = b"\xa2\x06" + varint(size)
+        parts = self._mutations + self._messages + self._delayed + self._egress
+        if len(parts) < _FEW and not self._has_large:
+            body = b"".join(parts)  # copied once more below, which costs less than adding up
+            return b"\xa2\x06%b%b" % (varint(len(body)), body) if body else b""
+        if not parts:
+            return b""  # what was large was rolled back
+        parts.insert(0, b"\xa2\x06" + varint(sum(map(len, parts))))
         return b"".join(parts)
 
     # --- parts ---
 
     def _target(self, typename: str) -> bytes:
         namespace, name = split_typename(typename)
-        return _keep(self._targets, typename, named(b"\x0a", namespace) + named(b"\x12", name))
+        return keep(self._targets, typename, named(b"\x0a", namespace) + named(b"\x12", name))
 
     def _egress_head(self, typename: str) -> bytes:
-        return _keep(self._egresses, typename, self._target(typename))
+        return keep(self._egresses, typename, self._target(typename))
 
     def _value(self, typename: str) -> bytes:
-        return _keep(self._values, typename, self.value_prefix(typename))
+        return keep(self._values, typename, self.value_prefix(typename))
 
     def _record(self, typename: str) -> bytes:
         record = _RECORD_NAMES.get(typename.rpartition("/")[2])
         known = typename if record is None else f"type.googleapis.com/{self.record_namespace}.{record}"
-        return _keep(self._records, typename, self.value_prefix(known))
+        return keep(self._records, typename, self.value_prefix(known))
 
-    @staticmethod
     def _append(
+        self,
         parts: list[bytes],
         tag: bytes,
         first: bytes,
@@ -230,6 +244,7 @@ class EncodedReply:
             parts.append(before + data + tail)
             return
         parts += [before, data, tail] if tail else [before, data]
+        self._has_large = True
 
 
 def named(tag: bytes, text: str) -> bytes:
@@ -243,7 +258,7 @@ def _address(tag: bytes, head: bytes, id_bytes: bytes) -> bytes:
     return tag + varint(len(body)) + body
 
 
-def _keep(cache: dict[str, bytes], key: str, made: bytes) -> bytes:
+def keep(cache: dict[str, bytes], key: str, made: bytes) -> bytes:
     if len(cache) >= _CACHED:
         cache.clear()
     cache[key] = made

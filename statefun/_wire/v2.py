@@ -7,17 +7,23 @@ serialized Any; every state of module.yaml is in every request, and one without 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import methodcaller
 from typing import Any, ClassVar
 
 from google.protobuf.message import DecodeError
 
+from statefun._primitives import VARINTS
 from statefun._proto.wire_v2_pb2 import ToFunction, Value
-from statefun._wire.reply import EncodedReply, named
+from statefun._wire.reply import EncodedReply, keep, named
 from statefun.address import Address
 from statefun.errors import UndecodableState
 from statefun.protocol import ANY, Header, Stored
 
 __all__ = ["Reply", "Wire"]
+
+
+_ONE_BYTE, _TWO_BYTES = 0x80, 0x80**2  # what a length of one byte, or of two, stays below
+_values: dict[str, bytes] = {}  # what stands before a value of this type
 
 
 class Reply(EncodedReply):
@@ -47,21 +53,27 @@ class Wire:
     parse = staticmethod(ToFunction.FromString)
     """Parses a request. Raises DecodeError, TypeError."""
 
-    @staticmethod
-    def shown_by(invocation: Any, /) -> bool:
-        """Tell whether an invocation, parsed as v2, shows that it is one: field 2 is a value if length-delimited."""
-        found: bool = invocation.argument.HasField("value")
-        return found
-
+    shown_by = methodcaller("HasField", "value")
+    """Tells whether an argument that was parsed as v2 shows that it is one: field 2 is a value if length-delimited."""
     reply = Reply
 
-    def stored(self, entry: Any, as_any: bool, /) -> Stored | None:  # noqa: FBT001 -- positional for speed
+    def stored(self, entry: Any, declared: str, /) -> Stored | None:
         """Return what an entry holds; no bytes are no value. Raises UndecodableState for bytes that are no Any."""
-        data = entry.state_value
+        data: bytes = entry.state_value
         if not data:
             return None
-        if as_any:
+        if declared == ANY:
             return ANY, data
+        # nearly always it is `0a len typename 12 len value` and nothing else: what is compared need not be parsed
+        head = _values.get(declared) or keep(_values, declared, Reply.value_prefix(declared))
+        if data.startswith(head):
+            start = len(head) + 1
+            size = len(data) - start
+            if size < _ONE_BYTE:
+                if size > 0 and data[start - 1] == size:
+                    return declared, data[start:]
+            elif size <= _TWO_BYTES and data.startswith(VARINTS[size - 1], start - 1):
+                return declared, data[start + 1 :]
         try:
             value = Value.FromString(data)
         except (DecodeError, ValueError) as error:  # ValueError: pure Python's for a text that is no UTF-8
@@ -75,6 +87,13 @@ class Wire:
             return None
         caller = invocation.caller
         return Address(caller.namespace, caller.type, caller.id)
+
+    def sender(self, invocation: Any, /) -> tuple[str, str] | None:
+        """Return the typename and the id of who sent a message; None if it came from an ingress."""
+        if not invocation.HasField("caller"):
+            return None
+        caller = invocation.caller
+        return f"{caller.namespace}/{caller.type}", caller.id
 
     def headers(self, invocation: Any, /) -> Sequence[Header]:  # noqa: ARG002 -- v2 has none
         """Return no headers: v2 has none."""

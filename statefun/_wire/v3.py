@@ -44,11 +44,11 @@ class Wire:
 
     parse = staticmethod(ToFunction.FromString)
     """Parses a request. Raises DecodeError, TypeError."""
-    shown_by = attrgetter("argument.has_value")
-    """Tells whether an invocation that was parsed as v3 shows that it is one: field 2 is read from a varint only."""
+    shown_by = attrgetter("has_value")
+    """Tells whether an argument that was parsed as v3 shows that it is one: field 2 is read from a varint only."""
     reply = Reply
 
-    def stored(self, entry: Any, as_any: bool, /) -> Stored | None:  # noqa: ARG002, FBT001 -- an Any is a typename of its own here
+    def stored(self, entry: Any, declared: str, /) -> Stored | None:  # noqa: ARG002 -- what it holds says its typename
         """Return what an entry holds; without `has_value` it holds nothing."""
         value = entry.state_value
         return (value.typename, value.value) if value.has_value else None
@@ -60,6 +60,14 @@ class Wire:
         caller = invocation.caller
         namespace, type, identity = caller.namespace, caller.type, caller.id
         return Address(namespace, type, identity) if namespace or type or identity else None
+
+    def sender(self, invocation: Any, /) -> tuple[str, str] | None:
+        """Return the typename and the id of who sent a message; None if it came from an ingress, as above."""
+        if not invocation.HasField("caller"):
+            return None
+        caller = invocation.caller
+        typename, identity = f"{caller.namespace}/{caller.type}", caller.id
+        return (typename, identity) if identity or typename != "/" else None
 
     def headers(self, invocation: Any, /) -> Sequence[Header]:
         """Return the headers of the record that a message came in (`TypedValue.metadata`, the Flink 2 continuation)."""

@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "inbox": "list the messages that wait",
     "delayed": "list, fire and cancel delayed messages",
     "failures": "list, show, retry and skip what fails",
+    "egress": "list what goes to Kafka, and decide about what is held",
     "time": "show the time of a runtime, and move it on",
     "status": "say how much there is of everything",
     "doctor": "look for what is wrong with a data folder",
@@ -95,6 +96,10 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
         usage="statefun [-h] [--version] <command> ...",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    top.add_argument(
+        "--print-completion", action=_Completion, metavar="SHELL", choices=("bash", "zsh"),
+        help="print what makes a shell complete these commands: bash or zsh",
+    )  # fmt: skip
     if names:
         subparsers = top.add_subparsers(metavar="<command>", help=argparse.SUPPRESS, prog="statefun")
         for name in names:
@@ -102,6 +107,20 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
     else:
         top.add_argument("command", nargs="?", choices=[*COMMANDS], metavar="<command>", help=argparse.SUPPRESS)
     return top
+
+
+class _Completion(argparse.Action):
+    """Prints a script for a shell; every command is imported for that only."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _namespace: object, shell: object, *_: object) -> None:
+        from statefun.cli._completion import completion  # noqa: PLC0415 -- as below
+        from statefun.errors import StatefunError  # noqa: PLC0415 -- as below
+
+        try:
+            print(completion(globals()["parser"]([*COMMANDS]), str(shell)))
+        except StatefunError as error:
+            parser.exit(1, f"statefun: {error}\n")
+        parser.exit()
 
 
 class _Version(argparse.Action):

@@ -14,14 +14,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import cast
 
+from statefun.cli._terminal import print_table
 from statefun.protocol import ANY
 from statefun.runtime._assembly import DATABASE
-from statefun.runtime._catalog import Catalog
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._control import ask, is_running, perform
 from statefun.runtime._operations import OFFSET, OperationError, offline
 from statefun.runtime._plans import Wire
 from statefun.runtime._sqlite import SqliteStore
-from statefun.runtime._table import table
 from statefun.runtime._values import Json, Values, brief, read_invocation
 
 __all__ = ["Data", "add_data", "address", "address_or_function", "change", "json_value", "print_rows", "shown_time"]
@@ -49,7 +49,7 @@ class Data:
             msg = f"there is no data in {folder}: `statefun run` makes it, --data names another folder"
             raise OperationError(msg)
         self.store = SqliteStore(path, read_only=True)
-        self.values = Values(Catalog.from_bytes(self.store.catalog()))
+        self.values = Values(StoredCatalog.from_bytes(self.store.catalog()))
         self.wire: Wire = "v2" if self.store.meta("wire") == "v2" else "v3"
 
     def now(self) -> int:
@@ -121,7 +121,7 @@ def print_rows(args: argparse.Namespace, headings: Sequence[str], rows: Sequence
     if not rows:
         print(none)
         return 0
-    print(table(headings, [[_cell(heading, row.get(heading)) for heading in headings] for row in rows]))
+    print_table(headings, [[_cell(heading, row.get(heading)) for heading in headings] for row in rows])
     limit: object = getattr(args, "limit", None)
     if limit == len(rows):
         print(f"(the first {limit}; --limit shows more)", file=sys.stderr)

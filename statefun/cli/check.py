@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from statefun._codes import CODES
+from statefun._loading import APP_HELP, load_app
 from statefun.cli import Subparsers
-from statefun.cli._apps import APP_HELP, load
 from statefun.cli._print import FORMATS, show_findings
 from statefun.errors import ConfigError
 from statefun.findings import Finding, ModuleError
@@ -62,7 +62,7 @@ def _look(args: argparse.Namespace) -> tuple[tuple[Finding, ...], tuple[Finding,
         return error.findings, ()
     if args.app is None:
         return module.findings, ()
-    report = check(load(args.app), module, endpoint=args.endpoint)
+    report = check(load_app(args.app), module, endpoint=args.endpoint)
     return report.findings, report.notes
 
 

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from statefun._loading import APP_HELP, load_app
 from statefun.catalog import Catalog
 from statefun.cli import Subparsers
-from statefun.cli._apps import APP_HELP, load
 from statefun.cli._print import FORMATS, show_findings
 from statefun.errors import ConfigError
 from statefun.lock import Lock, LockError, compare, decide
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Compare, print what changed, and write the file."""
     if bool(args.accept) != bool(args.why):
         raise ConfigError('--accept and --why go together\n  help: --accept SF202 --why "the state was never read"')
-    new = Lock.of(Catalog.of(load(args.app)))
+    new = Lock.of(Catalog.of(load_app(args.app)))
     old = Lock.read(args.file.read_text(encoding="utf-8"), file=str(args.file)) if args.file.exists() else None
     if args.check:
         return _check(args, old, new)

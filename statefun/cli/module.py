@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from statefun._loading import APP_HELP, load_app
 from statefun.cli import Subparsers
-from statefun.cli._apps import APP_HELP, load
 from statefun.errors import ConfigError
 from statefun.module import RUNTIMES, generate, json_schema, read, update
 from statefun.module._write import DELIVERIES, TRANSPORTS
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.endpoint is None:
         raise ConfigError("where is the app deployed?\n  help: --endpoint http://my-app:8000/statefun")
-    functions = load(args.app)
+    functions = load_app(args.app)
     if args.update is not None:
         # as it is: without this, the ends of its lines would be others
         module = read(args.update, runtime=args.runtime)

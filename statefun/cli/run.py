@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from statefun.cli import INTERRUPTED, Subparsers
+from statefun.runtime._retention import RECORDS
 from statefun.runtime._running import ReadFile, RunOptions, run_app
 
 __all__ = ["add_parser", "run"]
@@ -42,10 +43,27 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     top.add_argument(
         "--stub-kafka", type=Path, metavar="DIR", help="read and write JSONL files instead of Kafka topics"
     )
-    top.add_argument("--keep", type=int, default=100_000, metavar="N", help="records that stay readable (100000)")
+    top.add_argument("--keep", type=int, default=RECORDS, metavar="N", help="records that stay readable (100000)")
+    top.add_argument(
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="how long a call of an async function or an endpoint may take (what module.yaml says, else 60)",
+    )
     top.add_argument("--reload", action="store_true", help="start anew when a source file changes")
     top.add_argument("--quiet", action="store_true", help="do not print the records")
     return top
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        msg = f"{text} is no time that a call may take"
+        raise argparse.ArgumentTypeError(msg)
+    return seconds
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,6 +82,6 @@ def run(args: argparse.Namespace) -> int:
     options = RunOptions(
         app=args.app, module=args.module, data=args.data, host=args.host, port=None if args.no_http else args.port,
         read=read, write=args.write, clock=args.clock, exit_at_end=args.exit_at_end, wire=args.wire,
-        stub_kafka=args.stub_kafka, keep=args.keep, reload=args.reload, quiet=args.quiet,
+        stub_kafka=args.stub_kafka, keep=args.keep, timeout=args.timeout, reload=args.reload, quiet=args.quiet,
     )  # fmt: skip
     return INTERRUPTED if run_app(options) else 0

@@ -335,6 +335,8 @@ class KeptEgress:
     id: str
     retention: timedelta | None = None
     """How long a record is kept; None: as long as the runtime keeps records."""
+    records: int | None = None
+    """How many are kept; None: as many as the runtime keeps."""
     source: Source = field(compare=False, repr=False)
 
 
@@ -371,6 +373,11 @@ class Module:
     """The codes that are not to be reported, each with the reason why."""
     unspoken: tuple[Finding, ...] = ()
     """What would be among the findings, were its code not silenced."""
+
+    @property
+    def wire(self) -> Literal["v2", "v3"]:
+        """The version of the protocol that its functions are called in."""
+        return "v2" if self.format in ("1.0", "2.0") else "v3"
 
     def endpoint_of(self, typename: str) -> Endpoint | None:
         """Return what serves a function: an entry of its own wins over one of its namespace."""

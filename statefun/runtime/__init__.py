@@ -10,9 +10,9 @@ from statefun._clock import Clock as Clock
 from statefun._clock import RecordClock as RecordClock
 from statefun._clock import VirtualClock as VirtualClock
 from statefun._clock import WallClock as WallClock
+from statefun.module._model import RecordFields as RecordFields
 from statefun.runtime._assembly import Runtime as Runtime
 from statefun.runtime._driver import Driver as Driver
-from statefun.runtime._jsonl import RecordFields as RecordFields
 from statefun.runtime._session import run_driver as run_driver
 from statefun.runtime._table import table as table
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Protocol
 
 from typing_extensions import Self
 
+from statefun.catalog import Catalog
 from statefun.errors import with_help
 from statefun.functions import StatefulFunctions
+from statefun.module._model import Module, RecordFields
 from statefun.runtime._boxes import Limits
-from statefun.runtime._catalog import Catalog, describe
-from statefun.runtime._endpoint import InProcess
+from statefun.runtime._catalog import StoredCatalog
+from statefun.runtime._endpoint import TIMEOUT_S, InProcess
 from statefun.runtime._engine import Engine
-from statefun.runtime._jsonl import LineReader, RecordFields
+from statefun.runtime._jsonl import LineReader
 from statefun.runtime._lock import lock_folder
 from statefun.runtime._plans import FunctionSpec, Wire
 from statefun.runtime._pump import Endpoint, Pump
@@ -50,7 +53,7 @@ class Runtime:
     def __init__(
         self,
         callee: Callee,
-        catalog: Catalog,
+        catalog: StoredCatalog,
         data: Path,
         *,
         wire: Wire = "v3",
@@ -59,6 +62,7 @@ class Runtime:
     ) -> None:
         self.data = data
         self.wire: Wire = wire
+        self._callee = callee
         self._lock = lock_folder(data)
         try:
             self.store: SqliteStore = SqliteStore(data / DATABASE)
@@ -85,15 +89,25 @@ class Runtime:
         functions: StatefulFunctions,
         data: Path,
         *,
-        around: Iterable[object] = (),
         wire: Wire = "v3",
         egresses: Iterable[str] | None = None,
         limits: Limits | None = None,
-        slow: Callable[[str, float], None] = lambda _typename, _seconds: None,
+        module: Module | None = None,
+        timeout_s: float | None = TIMEOUT_S,
+        slow: Callable[[str, float], None] | None = None,
     ) -> Self:
-        """Open a folder for an app whose functions are called in this process."""
-        callee = InProcess(functions, wire=wire, slow=slow)
-        return cls(callee, describe(functions, around), data, wire=wire, egresses=egresses, limits=limits)
+        """Open a folder for an app whose functions are called in this process.
+
+        `module` says how large batches are, and in 2.x what expires when. `timeout_s` is the limit of async functions;
+        `slow` is told which function holds up the event loop for more than a second, and for how long.
+        """
+        callee = InProcess(functions, wire=wire, module=module, timeout_s=timeout_s, slow=slow)
+        catalog = StoredCatalog.of(Catalog.of(functions))
+        try:
+            return cls(callee, catalog, data, wire=wire, egresses=egresses, limits=limits)
+        except BaseException:
+            callee.close()
+            raise
 
     def _check_wire(self) -> None:
         """Refuse data of the other version: its messages and states would be read wrongly."""
@@ -125,8 +139,23 @@ class Runtime:
                 yield self.values.decode(row.typename, row.value, egress)
             last = rows[-1].seq
 
+    @property
+    def abandoned(self) -> int:
+        """How many calls still run in threads that nobody waits for."""
+        return self._callee.abandoned if isinstance(self._callee, InProcess) else 0
+
+    def name(self) -> str:
+        """Return a name of this folder that no other has, but its copies."""
+        known = self.store.meta("name")
+        if known is None:
+            known = secrets.token_hex(8)
+            self.store.put_meta("name", known)
+        return known
+
     def close(self) -> None:
         """Let go of the folder."""
+        if isinstance(self._callee, InProcess):
+            self._callee.close()
         self.store.close()
         self._lock.close()
 

@@ -1,6 +1,7 @@
 """What an app accepts, stores and sends out, written down so that values can be read without the app.
 
-Here: `Catalog`, made from a registry, kept in the file as JSON. How a value is read with it is in `_values`.
+Here: `StoredCatalog`, what `statefun.catalog` says of an app without its live types, kept in the file as JSON. How a
+value is read with it is in `_values`.
 """
 
 from __future__ import annotations
@@ -16,18 +17,17 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from google.protobuf.message import Message
 
 from statefun._json import kind_of
-from statefun.egress import TypedEgress
-from statefun.functions import StatefulFunctions
-from statefun.types import JSON, Type
+from statefun.catalog import Catalog, CatalogType
+from statefun.types import JSON
 
-__all__ = ["Catalog", "CatalogFunction", "describe"]
+__all__ = ["StoredCatalog", "StoredFunction"]
 
 Kind = Literal["protobuf", "json", "custom"]
 VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogFunction:
+class StoredFunction:
     """One function: the typenames that it accepts, and its states."""
 
     accepts: tuple[str, ...]
@@ -36,10 +36,10 @@ class CatalogFunction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Catalog:
+class StoredCatalog:
     """All of an app."""
 
-    functions: Mapping[str, CatalogFunction] = field(default_factory=dict[str, CatalogFunction])
+    functions: Mapping[str, StoredFunction] = field(default_factory=dict[str, StoredFunction])
     egresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     """What the records of each egress hold, where the app says it."""
     kinds: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
@@ -47,6 +47,31 @@ class Catalog:
     messages: Mapping[str, str] = field(default_factory=dict[str, str])
     """The full name of the protobuf message of a typename."""
     descriptors: FileDescriptorSet = field(default_factory=FileDescriptorSet)
+
+    @classmethod
+    def of(cls, app: Catalog) -> StoredCatalog:
+        """Keep what can be written down."""
+        types = _Types()
+        functions = {
+            function.typename: StoredFunction(
+                accepts=types.all(function.accepts),
+                catch_all=function.catch_all,
+                states={state.name: types.add(state.type) for state in function.states},
+            )
+            for function in app.functions
+        }
+        egresses: dict[str, tuple[str, ...]] = {}
+        for egress in app.egresses:
+            if egress.kind != "other":
+                known = egresses.get(egress.typename, ())
+                egresses[egress.typename] = tuple(dict.fromkeys([*known, *types.all(egress.types)]))
+        return cls(
+            functions=functions,
+            egresses=egresses,
+            kinds=types.kinds,
+            messages=types.messages,
+            descriptors=FileDescriptorSet(file=list(types.files.values())),
+        )
 
     def to_bytes(self) -> bytes:
         """Write it down."""
@@ -64,7 +89,7 @@ class Catalog:
         }).encode()  # fmt: skip
 
     @classmethod
-    def from_bytes(cls, data: bytes | None) -> Catalog:
+    def from_bytes(cls, data: bytes | None) -> StoredCatalog:
         """Read what was written down; nothing is an empty catalog."""
         if data is None:
             return cls()
@@ -72,7 +97,7 @@ class Catalog:
         functions = cast("dict[str, dict[str, object]]", read["functions"])
         return cls(
             functions={
-                name: CatalogFunction(
+                name: StoredFunction(
                     accepts=tuple(cast("list[str]", known["accepts"])),
                     catch_all=bool(known["catch_all"]),
                     states=cast("dict[str, str]", known["states"]),
@@ -94,18 +119,22 @@ class _Types:
         self.messages: dict[str, str] = {}
         self.files: dict[str, FileDescriptorProto] = {}
 
-    def add(self, found: Type[object]) -> str:
+    def add(self, found: CatalogType) -> str:
         """Take in a type; return its typename."""
-        cls = cast("object", found.cls)
+        cls = cast("object", None if found.type is None else found.type.cls)
         if isinstance(cls, type) and issubclass(cls, Message):
             self.kinds[found.typename] = "protobuf"
             self.messages[found.typename] = cls.DESCRIPTOR.full_name
             self._add_file(cast("FileDescriptor", cls.DESCRIPTOR.file))
-        elif found.typename == JSON or kind_of(found.cls):
+        elif found.typename == JSON or (isinstance(cls, type) and kind_of(cls)):
             self.kinds[found.typename] = "json"
         elif not found.typename.startswith("io.statefun.types/"):
             self.kinds[found.typename] = "custom"
         return found.typename
+
+    def all(self, found: Iterable[CatalogType]) -> tuple[str, ...]:
+        """Take in several."""
+        return tuple(map(self.add, found))
 
     def _add_file(self, file: FileDescriptor) -> None:
         if file.name in self.files:
@@ -115,28 +144,3 @@ class _Types:
         copy = FileDescriptorProto()
         file.CopyToProto(copy)
         self.files[file.name] = copy
-
-
-def describe(functions: StatefulFunctions, around: Iterable[object] = ()) -> Catalog:
-    """Make the catalog of an app; `around` is what may be among it: egresses are taken from there."""
-    types = _Types()
-    found = {
-        function.typename: CatalogFunction(
-            accepts=tuple(types.add(known) for known in function.accepts.by_class.values()),
-            catch_all=function.accepts.catch_all,
-            states={spec.name: types.add(spec.type) for spec in function.all_specs},
-        )
-        for function in functions
-    }
-    egresses: dict[str, tuple[str, ...]] = {}
-    for egress in (*around, *functions.used):
-        if isinstance(egress, TypedEgress):
-            names = [types.add(known) for known in egress._read_hint().values()]  # noqa: SLF001 -- there is no public way yet
-            egresses[egress.typename] = tuple(dict.fromkeys([*egresses.get(egress.typename, ()), *names]))
-    return Catalog(
-        functions=found,
-        egresses=egresses,
-        kinds=types.kinds,
-        messages=types.messages,
-        descriptors=FileDescriptorSet(file=list(types.files.values())),
-    )

@@ -113,7 +113,9 @@ class Engine:
             box.status = BUSY
             self.calls += 1
             assert states is not None
-            return Call(box, encode_request(plan, box.address, states, messages), messages, seqs, len(states))
+            call = Call(box, encode_request(plan, box.address, states, messages), messages, seqs, len(states))
+            box.call = call
+            return call
         return self._next_load()
 
     def _must_wait(self, box: Box) -> bool:
@@ -168,7 +170,7 @@ class Engine:
         box = call.box
         plan = box.plan
         try:
-            if data:
+            if data and not self.effects.apply_scanned(box, data, now):
                 parsed = _parse(data)
                 if data[0] != _RESULT and parsed.HasField("incomplete_invocation_context"):
                     self._register(call, parsed)
@@ -181,6 +183,7 @@ class Engine:
             self.fail(call, str(error), "", now)
             return
         self.calls -= 1
+        box.call = None
         if plan.registers:
             plan.registers = False
             self._release(plan)
@@ -207,6 +210,7 @@ class Engine:
             plan.register(spec, self.names)
         plan.registers = False
         self.calls -= 1
+        call.box.call = None
         self.boxes.give_back(call.box, call.messages, call.seqs)
         self.boxes.rest(call.box)
         self._release(plan)
@@ -224,6 +228,7 @@ class Engine:
         """Note that a call failed. The messages of a batch go again, each alone; a single one goes again later."""
         box = call.box
         self.calls -= 1
+        box.call = None
         self.boxes.give_back(box, call.messages, call.seqs)
         if box.plan.registers:
             self._release(box.plan)
@@ -343,11 +348,7 @@ class Engine:
         for box in self.effects.dirty:
             _save_states(box, delta)
         self.effects.dirty.clear()
-        if boxes.new:
-            delta.queued += [
-                (seq, box.plan.index, box.identity, message, 0) for seq, (box, message) in boxes.new.items()
-            ]
-            boxes.new = {}
+        boxes.save(delta)
         self.timers.save(delta)
         delta.names, self.names.fresh = self.names.fresh, []
         boxes.delta = Delta()

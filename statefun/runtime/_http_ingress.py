@@ -170,8 +170,7 @@ class HttpIngress:
             raise HttpError(415, str(error)) from None
 
     def _only_type(self, function: str) -> str:
-        known = self._values.catalog.functions.get(function)
-        accepts = [] if known is None else [one for one in known.accepts if self._values.can_encode(one)]
+        accepts = self._values.from_json(function)
         if len(accepts) != 1:
             raise HttpError(
                 415, f"say the type of the message: application/json; type=... ({self._accepted(function)})"

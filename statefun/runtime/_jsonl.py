@@ -16,33 +16,21 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal, cast
+from typing import cast
 
 from statefun.errors import ConfigError
+from statefun.module._model import RecordFields
 from statefun.runtime._plans import Wire
 from statefun.runtime._requests import argument
 from statefun.runtime._store import RecordRow
 from statefun.runtime._values import Json, ValueProblem, Values, brief
 
-__all__ = ["BadLine", "LineReader", "LineWriter", "RecordFields"]
+__all__ = ["BadLine", "LineReader", "LineWriter"]
 
 
 class BadLine(ConfigError, ValueError):
     """A line of a JSONL file is no record."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFields:
-    """Which fields of a foreign JSON record are what; a dot goes one level down."""
-
-    id: str
-    type: str | None = None
-    time: str | None = None
-    time_unit: Literal["iso", "seconds", "milliseconds"] = "iso"
-    value: str | None = None
-    """None: the whole record."""
 
 
 OURS = RecordFields(id="id", type="type", time="time", value="value")

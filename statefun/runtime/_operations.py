@@ -13,11 +13,13 @@ from pathlib import Path
 from statefun._clock import Clock, WallClock
 from statefun.errors import ConfigError
 from statefun.runtime import _by_hand
-from statefun.runtime._catalog import Catalog
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._engine import Engine
 from statefun.runtime._lock import lock_folder
+from statefun.runtime._outbox import PREFIX, Decision, Progress, decided
 from statefun.runtime._plans import FunctionSpec, Plan, Wire
 from statefun.runtime._requests import argument
+from statefun.runtime._senders import Senders
 from statefun.runtime._sqlite import SqliteStore
 from statefun.runtime._store import Store
 from statefun.runtime._values import Json, Values, brief
@@ -34,11 +36,14 @@ class OperationError(ConfigError):
 class Operations:
     """Does things by hand; what it did is committed by its caller."""
 
-    def __init__(self, engine: Engine, store: Store, values: Values, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, store: Store, values: Values, clock: Clock, senders: Senders | None = None
+    ) -> None:
         self._engine = engine
         self._store = store
         self._values = values
         self._clock = clock
+        self._senders = senders
 
     def _plan(self, function: str) -> Plan:
         plan = self._engine.plan(function)
@@ -51,8 +56,7 @@ class Operations:
         """Return the typename of a message that is given in JSON. Raises OperationError, ValueProblem."""
         if name:
             return self._values.resolve(name)
-        known = self._values.catalog.functions.get(function)
-        accepts = [] if known is None else [one for one in known.accepts if self._values.can_encode(one)]
+        accepts = self._values.from_json(function)
         if len(accepts) != 1:
             several = ", ".join(map(brief, accepts)) or "none that JSON can be"
             raise OperationError(f"say the type of the message: {function} takes {several}")
@@ -119,6 +123,23 @@ class Operations:
             raise OperationError(f"{function}/{id} is not failing")
         return {"skipped": skipped.seq, "address": f"{function}/{id}", "error": skipped.error}
 
+    def decide(self, egress: str, decision: str) -> Json:
+        """Send again what an egress holds, or take it as sent."""
+        chosen: Decision = "resend" if decision == "resend" else "confirm"
+        position = self._store.positions().get(PREFIX + egress)
+        if position is None:
+            raise OperationError(f"nothing was sent to Kafka through {egress!r}")
+        sender = None if self._senders is None else self._senders.of(egress)
+        try:
+            if sender is not None:
+                sender.decide(chosen)
+            else:
+                progress = decided(Progress.from_json(position), chosen)
+                self._engine.boxes.delta.positions[PREFIX + egress] = progress.to_json()
+        except ValueError:
+            raise OperationError(f"the egress {egress!r} is not held") from None
+        return {"egress": egress, "decision": chosen}
+
     def advance(self, ms: int) -> Json:
         """Move time on."""
         if not isinstance(self._clock, WallClock):
@@ -134,7 +155,7 @@ def offline(data: Path, database: str) -> Generator[Operations, None, None]:
     lock = lock_folder(data)
     try:
         store = SqliteStore(data / database)
-        values = Values(Catalog.from_bytes(store.catalog()))
+        values = Values(StoredCatalog.from_bytes(store.catalog()))
         wire: Wire = "v2" if store.meta("wire") == "v2" else "v3"
 
         def find(namespace: str, name: str) -> FunctionSpec | None:

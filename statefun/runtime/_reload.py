@@ -11,9 +11,10 @@ import os
 import socket as sockets
 import sys
 import time
-import traceback
 from pathlib import Path
 from typing import NoReturn
+
+from statefun._loading import LoadError
 
 __all__ = ["Reloader"]
 
@@ -57,10 +58,9 @@ class Reloader:
             self._restart()
         return False
 
-    def wait_and_restart(self) -> NoReturn:
-        """Show why the app cannot be loaded, and start anew when a source changes."""
-        traceback.print_exc()
-        print("Waiting for a change.", file=sys.stderr, flush=True)
+    def wait_and_restart(self, error: LoadError) -> NoReturn:
+        """Say why the app cannot be loaded, and start anew when a source changes."""
+        print(f"{error}\nWaiting for a change.", file=sys.stderr, flush=True)
         before = _sources()
         while _sources() == before:
             time.sleep(_POLL_S)

@@ -14,6 +14,8 @@ from statefun.runtime._plans import Plan, Wire, value_prefix
 
 __all__ = ["argument", "caller_field", "encode_request", "invocation", "parse_address"]
 
+_LONG = 0x80  # a length from here on has more than one byte
+
 
 def argument(typename: str, data: bytes, wire: Wire) -> bytes:
     """Encode a message: TypedValue in v3, Any in v2. No bytes are not on the wire."""
@@ -37,10 +39,14 @@ def encode_request(plan: Plan, address: bytes, states: Sequence[bytes | None], m
     for value, cell in zip(states, plan.cells, strict=False):
         if value is None:
             parts.append(cell.bare)
+            continue
+        size = len(value)
+        entry = cell.size + size + 1
+        if entry < _LONG:
+            parts.append(b"\x12%c%b%c%b" % (entry, cell.head, size, value))
         else:
-            head = cell.head
-            size = varint(len(value))
-            parts += (b"\x12", varint(len(head) + len(size) + len(value)), head, size, value)
+            length = varint(size)
+            parts += (b"\x12", varint(cell.size + len(length) + size), cell.head, length, value)
     for message in messages:
         parts += (b"\x1a", varint(len(message)), message)
     body = b"".join(parts)

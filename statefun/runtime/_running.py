@@ -7,39 +7,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
-from typing import Literal
+from typing import Literal, NoReturn
 
 from statefun._clock import Clock, RecordClock, WallClock
 from statefun._http import ASGIApp, Door
-from statefun._loading import load_app
+from statefun._loading import LoadError, load_app
 from statefun.errors import ConfigError
 from statefun.module import Module, read, require
+from statefun.module._model import RecordFields
 from statefun.runtime._assembly import DATABASE, Runtime
-from statefun.runtime._catalog import Catalog
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._control import ControlServer
 from statefun.runtime._delta import Delta
-from statefun.runtime._driver import Driver, Pace
+from statefun.runtime._driver import Driver
+from statefun.runtime._endpoint import TIMEOUT_S
 from statefun.runtime._http_endpoint import HttpEndpoint
 from statefun.runtime._http_ingress import HttpIngress
-from statefun.runtime._jsonl import LineReader, LineWriter, RecordFields
+from statefun.runtime._jsonl import LineReader, LineWriter
 from statefun.runtime._operations import OFFSET, Operations
 from statefun.runtime._plans import Wire
 from statefun.runtime._reload import Reloader
+from statefun.runtime._retention import RECORDS, Retention
 from statefun.runtime._session import Beside, run_driver
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
-from statefun.runtime._surroundings import PORT, Surroundings, egress_names, routes, surroundings, wire_of
+from statefun.runtime._surroundings import PORT, Surroundings, egress_names, kept, routes, surroundings
 from statefun.runtime._values import brief
 from statefun.runtime._web import listen, serve
 
 __all__ = ["ReadFile", "RunOptions", "run_app"]
 
 log = logging.getLogger("statefun.runtime")
+_STOPPED = 130
+"""The exit status after Ctrl-C, as of the command line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +78,9 @@ class RunOptions:
     wire: Wire | None = None
     """None: what module.yaml says, else v3."""
     stub_kafka: Path | None = None
-    keep: int = 100_000
+    keep: int = RECORDS
+    timeout: float | None = None
+    """Seconds; None: what module.yaml says of an endpoint, else 60."""
     reload: bool = False
     quiet: bool = False
 
@@ -88,31 +96,42 @@ def run_app(options: RunOptions) -> bool:
     reloader = Reloader(options.reload)
     try:
         runtime, module, endpoint = _open(options)
-    except Exception:
+    except LoadError as error:
         if not options.reload:
             raise
-        return reloader.wait_and_restart()
+        return reloader.wait_and_restart(error)
     with runtime:
         stopped = asyncio.run(_run(options, runtime, module, endpoint, reloader))
+    if runtime.abandoned and not reloader.asked:
+        _leave(runtime.abandoned, stopped=stopped)
     return reloader.restart_if_asked() or stopped
+
+
+def _leave(abandoned: int, *, stopped: bool) -> NoReturn:
+    """End now: Python would wait for the threads of functions that block."""
+    log.warning("%d calls of blocking functions were not waited for: their messages are handled again", abandoned)
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(_STOPPED if stopped else 0)
 
 
 def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | None]:
     """Open the data folder for what is to run: an app in this process, or the endpoints of a module.yaml."""
     if options.app.endswith((".yaml", ".yml")):
-        module = read(options.app)
-        endpoint = HttpEndpoint(routes(module))
-        runtime = Runtime(endpoint, Catalog(), options.data, wire=wire_of(module), egresses=egress_names(module))
+        module = read(options.app, runtime="embedded")
+        endpoint = HttpEndpoint(routes(module, options.timeout))
+        runtime = Runtime(endpoint, StoredCatalog(), options.data, wire=module.wire, egresses=egress_names(module))
         return runtime, module, endpoint
-    app = load_app(options.app)
-    named = None if options.module is None else read(str(options.module))
+    functions = load_app(options.app)
+    named = None if options.module is None else read(str(options.module), runtime="embedded")
     if named is not None:
-        require(app.functions, named)
+        require(functions, named)
     runtime = Runtime.in_process(
-        app.functions,
+        functions,
         options.data,
-        around=app.around,
-        wire=options.wire or (wire_of(named) if named is not None else "v3"),
+        module=named,
+        timeout_s=options.timeout or TIMEOUT_S,
+        wire=options.wire or (named.wire if named is not None else "v3"),
         egresses=None if named is None else egress_names(named),
         slow=_warn_slow,
     )
@@ -121,7 +140,9 @@ def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | N
 
 def _warn_slow(typename: str, seconds: float) -> None:
     log.warning(
-        "%s held everything up for %.1f s: declare it with 'async def', or let it do less at once", typename, seconds
+        "%s holds everything up, for %.1f s now: bind it with blocking=True, or let it do less at once",
+        typename,
+        seconds,
     )
 
 
@@ -129,17 +150,20 @@ async def _run(
     options: RunOptions, runtime: Runtime, module: Module | None, endpoint: HttpEndpoint | None, reloader: Reloader
 ) -> bool:
     clock: Clock = RecordClock() if options.clock == "records" else WallClock(int(runtime.store.meta(OFFSET) or 0))
-    driver = Driver(runtime.pump, clock, pace=Pace(keep=options.keep), exit_at_end=options.exit_at_end)
+    retention = Retention(runtime.store, options.keep, {} if module is None else kept(module))
+    driver = Driver(runtime.pump, clock, retention=retention, exit_at_end=options.exit_at_end)
     loop = asyncio.get_running_loop()
     around = Surroundings()
     if module is not None:
         around = surroundings(
-            module, runtime.values, runtime.wire, stub=options.stub_kafka, wake=lambda: _wake(loop, driver)
-        )
+            module, runtime.values, runtime.wire, stub=options.stub_kafka, wake=lambda: _wake(loop, driver),
+            moved=driver.moved, name=runtime.name,
+        )  # fmt: skip
     driver.sources += [*around.sources, *_sources(options, runtime, driver)]
     driver.sinks += [*around.sinks, *_sinks(options, runtime, module)]
+    driver.senders.all += around.senders
     driver.on_commit.append(_log_failures(runtime))
-    operations = Operations(runtime.engine, runtime.store, runtime.values, clock)
+    operations = Operations(runtime.engine, runtime.store, runtime.values, clock, driver.senders)
     beside: list[Beside] = [ControlServer(driver, operations, runtime.data).serve]
     say(f"data: {runtime.data / DATABASE} (statefun status, state ls, tail look at it; statefun reset wipes it)")
     port = options.port if module is None or options.port != PORT else None

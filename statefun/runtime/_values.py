@@ -22,7 +22,7 @@ from statefun._proto.egress_pb2 import KafkaProducerRecord, KinesisEgressRecord
 from statefun._type import short
 from statefun.errors import PeerError, StatefunError, reason
 from statefun.protocol import ANY
-from statefun.runtime._catalog import Catalog
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._json_messages import parse, to_json
 from statefun.runtime._plans import Wire
 
@@ -47,7 +47,7 @@ class ValueProblem(PeerError, ValueError):
 class Values:
     """Reads and writes values by their typename."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: StoredCatalog) -> None:
         self.catalog = catalog
         self._pool = DescriptorPool()
         for file in catalog.descriptors.file:
@@ -165,6 +165,11 @@ class Values:
             raise TypeError(f"it is {_kind(value)}, not an object")
         return parse(cls, cast("dict[str, object]", value), self._pool).SerializeToString()
 
+    def from_json(self, function: str) -> list[str]:
+        """List the types of messages that a function takes and JSON can become."""
+        known = self.catalog.functions.get(function)
+        return [] if known is None else [one for one in known.accepts if self.can_encode(one)]
+
     def can_encode(self, typename: str) -> bool:
         """Tell whether JSON can become a value of this type."""
         return (
@@ -179,7 +184,7 @@ def brief(typename: str) -> str:
     return short(typename).removeprefix("io.statefun.types/")
 
 
-def types_of(catalog: Catalog) -> set[str]:
+def types_of(catalog: StoredCatalog) -> set[str]:
     """List what the functions accept, as people write it."""
     return {brief(name) for known in catalog.functions.values() for name in known.accepts}
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from statefun._http import require
 from statefun._loading import load_app
 from statefun.errors import ConfigError, with_help
 from statefun.handler import THREADS, AsyncRequestReplyHandler
@@ -83,8 +84,8 @@ class ServeOptions:
 
 def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; `announce` is told where. Raises ConfigError; KeyboardInterrupt after Ctrl-C."""
-    _require("uvicorn")
-    _require("httptools")
+    require("uvicorn", "serve")
+    require("httptools", "serve")
     _configure_logging()
     app = _App.of(options)
     with _listening(options) as listener:
@@ -150,7 +151,7 @@ class _App:
 
     @classmethod
     def of(cls, options: ServeOptions) -> _App:
-        functions = load_app(options.app).functions
+        functions = load_app(options.app)
         module = None if options.module is None else read(options.module)
         handler: AsyncServed = AsyncRequestReplyHandler(functions, threads=options.threads, module=module)
         if options.record is not None:
@@ -257,13 +258,3 @@ def _where(options: ServeOptions, app: _App, listener: socket.socket) -> str:
 
 def _configure_logging() -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-
-
-def _require(module: str) -> None:
-    import importlib  # noqa: PLC0415 -- only who serves comes here
-
-    try:
-        importlib.import_module(module)
-    except ImportError as error:
-        help = "pip install 'statefun[serve]'"
-        raise ConfigError(with_help(f"`statefun serve` needs {module}, which is not installed", help)) from error

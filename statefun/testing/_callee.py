@@ -16,8 +16,7 @@ from statefun.address import Address
 from statefun.functions import StatefulFunctions
 from statefun.module import Module
 from statefun.runtime._endpoint import InProcess
-from statefun.runtime._plans import BATCH, Expire, FunctionSpec, StateSpec
-from statefun.state import ValueSpec
+from statefun.runtime._plans import FunctionSpec
 from statefun.testing._faults import Chaos
 
 __all__ = ["ELSEWHERE", "Callee", "Held", "left_for"]
@@ -33,28 +32,14 @@ class Callee:
     ) -> None:
         self._functions = functions
         self._wire: Version = wire
-        self._module = module
         self._chaos = chaos
-        self._inside = InProcess(functions, wire=wire)
+        self._inside = InProcess(functions, wire=wire, module=module)
         self.raised: list[Exception] = []
         """What functions have raised, and nobody has looked at yet."""
 
     def find(self, namespace: str, name: str) -> FunctionSpec:
         """Return what the engine has to know about a function."""
-        typename = f"{namespace}/{name}"
-        if typename not in self._functions:
-            return FunctionSpec(typename=typename)
-        endpoint = None if self._module is None else self._module.endpoint_of(typename)
-        states: tuple[StateSpec, ...] = ()
-        if endpoint is not None and endpoint.states is not None:
-            states = tuple(
-                _state(known.name, "after-call" if known.mode == "after-invoke" else "after-write", known.expire_after)
-                for known in endpoint.states
-            )
-        elif self._wire == "v2":
-            states = tuple(map(_declared, self._functions[typename].all_specs))
-        most = BATCH if endpoint is None else endpoint.max_num_batch_requests
-        return FunctionSpec(typename=typename, states=states, max_batch=most)
+        return self._inside.find(namespace, name) or FunctionSpec(typename=f"{namespace}/{name}")
 
     def call(self, typename: str, request: bytes) -> bytes | Awaitable[bytes]:
         """Return the reply, or what will be it."""
@@ -105,18 +90,6 @@ class Held:
         if isinstance(replies[1], BaseException):
             raise replies[1]
         return replies[1]
-
-
-def _declared(spec: ValueSpec[Any, Any]) -> StateSpec:
-    """Say about a state what module.yaml would, if it fits."""
-    expire: Expire = "after-call" if spec.expire_after_call is not None else "after-write"
-    return _state(spec.name, expire, spec.expire_after_call or spec.expire_after_write)
-
-
-def _state(name: str, expire: Expire, after: Any) -> StateSpec:
-    if after is None:
-        return StateSpec(name=name)
-    return StateSpec(name=name, expire=expire, expire_ms=int(after.total_seconds() * 1_000))
 
 
 def _elsewhere(request: bytes, version: Version) -> bytes:

@@ -224,11 +224,15 @@ class _NoRuntime:
         self._caller = caller
         self._headers = headers
 
-    def stored(self, entry: StateEntry, as_any: bool, /) -> Stored | None:  # noqa: FBT001 -- as in production
+    def stored(self, entry: StateEntry, declared: str, /) -> Stored | None:
         raise NotImplementedError  # _HandMade has the values
 
     def caller(self, _invocation: Invocation, /) -> Address | None:
         return self._caller
+
+    def sender(self, _invocation: Invocation, /) -> tuple[str, str] | None:
+        caller = self._caller
+        return None if caller is None else (caller.typename(), caller.identity)
 
     def headers(self, _invocation: Invocation, /) -> Sequence[Header]:
         return self._headers

@@ -81,15 +81,15 @@ class Decoder:
         found: dict[str, Any] = {}
         for field, spec in zip(cls.__statefun_state__.names, specs_of(cls), strict=True):
             row = rows.get(spec.name)
-            stored = None if row is None else self._stored(row, as_any=spec.is_any)
+            stored = None if row is None else self._stored(row, spec.type.typename)
             if stored is not None:
                 found[field] = spec.type.reads.get(stored[0], spec.type.decode)(stored[1])
         return found
 
-    def _stored(self, row: StateRow, *, as_any: bool) -> Stored | None:
+    def _stored(self, row: StateRow, declared: str) -> Stored | None:
         if self._wire == "v3":
             return row.typename, row.value
-        return wire_of("v2").stored(cast("Any", _Entry(row.name, row.value)), as_any)  # reads no more of an entry
+        return wire_of("v2").stored(cast("Any", _Entry(row.name, row.value)), declared)  # reads no more of an entry
 
 
 def _protobuf(typename: str) -> _Decode | None:

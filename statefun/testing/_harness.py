@@ -250,7 +250,7 @@ class MakeHarness(Protocol):
 
 def _wire_of(module: Module | None, faults: Faults | None) -> Wire:
     if module is not None:
-        return "v2" if module.format in ("1.0", "2.0") else "v3"
+        return module.wire
     return "v3" if faults is None else _TURNS[faults.seed % 2]
 
 

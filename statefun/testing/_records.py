@@ -39,7 +39,7 @@ class Record(Shown, Generic[X_co]):
 
 def read(row: RecordRow, egress: TypedEgress[Any], wanted: type | None) -> Record[Any]:
     """Read a record of an egress; `wanted` is the class of its value, where the hint leaves it open."""
-    types = egress._read_hint()  # noqa: SLF001 -- the hint of an egress has no public name
+    types = {known.cls: known for known in egress.types()}
     if isinstance(egress, KafkaEgress):
         kafka = KafkaProducerRecord.FromString(row.value)
         headers = tuple((one.key, one.value if one.has_value else None) for one in kafka.headers)

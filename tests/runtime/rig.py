@@ -8,8 +8,9 @@ from typing import Literal
 
 from statefun import StatefulFunctions
 from statefun._proto import wire_v2_pb2, wire_v3_pb2
+from statefun.catalog import Catalog
 from statefun.runtime._boxes import Limits
-from statefun.runtime._catalog import describe
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._endpoint import InProcess
 from statefun.runtime._engine import Engine
 from statefun.runtime._memory import MemoryStore
@@ -124,7 +125,7 @@ def app_rig(
 ) -> Rig:
     """Return a rig whose functions are called in process."""
     endpoint = InProcess(functions, wire=wire)
-    values = Values(describe(functions))
+    values = Values(StoredCatalog.of(Catalog.of(functions)))
     return Rig(endpoint, endpoint.find, store=store, wire=wire, limits=limits, values=values)
 
 

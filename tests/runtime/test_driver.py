@@ -17,11 +17,13 @@ import pytest
 
 from statefun import ConfigError, Context, MessageEgress, State, StatefulFunctions
 from statefun._clock import RecordClock, WallClock
+from statefun.module._model import RecordFields
 from statefun.runtime._assembly import Runtime
 from statefun.runtime._driver import Driver, Full, Pace
-from statefun.runtime._jsonl import BadLine, LineReader, LineWriter, RecordFields
+from statefun.runtime._jsonl import BadLine, LineReader, LineWriter
 from statefun.runtime._plans import Wire
 from statefun.runtime._requests import argument
+from statefun.runtime._retention import Retention
 from statefun.runtime._sinks import FileSink, SinkError
 from statefun.runtime._sources import SourceError
 
@@ -332,7 +334,9 @@ def test_retention(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text(lines(*({"id": "a", "value": str(n)} for n in range(3_000))))
     with Runtime.in_process(app(), tmp_path / "data") as runtime:
         source = runtime.jsonl(tmp_path / "in.jsonl", to="t/f", type="string")
-        driver = Driver(runtime.pump, WallClock(), sources=[source], pace=Pace(keep=100), exit_at_end=True)
+        driver = Driver(
+            runtime.pump, WallClock(), sources=[source], retention=Retention(runtime.store, 100), exit_at_end=True
+        )
         asyncio.run(driver.run())
         assert 100 <= runtime.store.counts().records <= 400
         assert runtime.store.last_records(None, 1)[0].seq == 3_000
@@ -412,11 +416,12 @@ def test_a_signal(tmp_path: Path) -> None:
 def test_a_reader_that_resolves_nothing(tmp_path: Path) -> None:
     """The type of all lines is checked when the ingress is made."""
     del tmp_path
-    from statefun.runtime._catalog import describe  # noqa: PLC0415 -- one use
+    from statefun.catalog import Catalog  # noqa: PLC0415 -- one use
+    from statefun.runtime._catalog import StoredCatalog  # noqa: PLC0415 -- one use
     from statefun.runtime._values import ValueProblem, Values  # noqa: PLC0415 -- one use
 
     with pytest.raises(ValueProblem) as caught:
-        LineReader(Values(describe(app())), "v3", type="Nope", fields=None)
+        LineReader(Values(StoredCatalog.of(Catalog.of(app()))), "v3", type="Nope", fields=None)
     assert str(caught.value) == "there is no type 'Nope' (known: string)"
 
 
@@ -427,7 +432,9 @@ from statefun import *
 from statefun._clock import WallClock
 from statefun.runtime._assembly import Runtime
 from statefun.runtime._driver import Driver
+from statefun.module._model import RecordFields
 from statefun.runtime._jsonl import LineReader, LineWriter
+from statefun.runtime._retention import Retention
 from statefun.runtime._sinks import StdoutSink
 from statefun.runtime._sources import StdinSource
 

@@ -19,8 +19,11 @@ from pathlib import Path
 import pytest
 from typing_extensions import Self
 
+from statefun import StatefulFunctions
 from statefun._http import Receive, Scope, Send, answer
+from statefun.cli import main
 from statefun.errors import ConfigError
+from statefun.runtime import Runtime
 from statefun.runtime._reload import Reloader
 from statefun.runtime._web import listen, serve
 from statefun.serving import AsgiDoor
@@ -206,8 +209,57 @@ def test_slow(folder: Path) -> None:
     words = ("--read", "in.jsonl", "--to", "t/f", "--type", "string", "--exit-at-end", "--quiet")
     with Process(folder, "app", "--no-http", *words) as process:
         assert process.end() == 0
-    found = process.wait_for("t/f held everything up", process.said).string
-    assert found.endswith("held everything up for 1.5 s: declare it with 'async def', or let it do less at once")
+    found = process.wait_for("t/f holds everything up", process.said).string
+    text = r"WARNING t/f holds everything up, for 1\.\d s now: bind it with blocking=True, or let it do less at once"
+    assert re.fullmatch(text, found)
+
+
+def test_a_control_file_that_cannot_be_written(folder: Path) -> None:
+    """Without the file by which the commands reach it, it does not run on."""
+    (folder / ".statefun" / "control.json").mkdir(parents=True)
+    with Process(folder, "app", "--no-http") as process:
+        assert process.end() == 1
+    assert process.said[1:] == [
+        "statefun run: .statefun/control.json cannot be written: Is a directory",
+        "  help: make room, or see who may write there: the commands reach the runtime by this file",
+    ]
+
+
+def test_a_limit(folder: Path) -> None:
+    """--timeout is how long an async function may take: then its call has failed, and is tried again."""
+    slow = "\n@functions.bind('t/patient')\nasync def patient(context: Context, message: str) -> None:\n    "
+    (folder / "app.py").write_text(f"import asyncio\n{APP}{slow}await asyncio.sleep(9)\n")
+    with Process(folder, "app", "--port", "0", "--timeout", "0.1") as process:
+        assert post(process.port(), "/t/patient/me", "x")[0] == 202
+        text = r"^WARNING t/patient/me failed \(attempt 1, next in \d\.\d s\): the function took longer than 0.1 s$"
+        process.wait_for(text, process.said)
+        assert process.end(signal.SIGINT) == 130
+
+
+@pytest.mark.parametrize("words", ["0", "nan", "-1", "inf", "x"])
+def test_a_bad_limit(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no time is refused."""
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "app", "--timeout", words])
+    assert (caught.value.code, capsys.readouterr().err.splitlines()[-1]) == (
+        2, f"statefun run: error: argument --timeout: {words} is no time that a call may take",
+    )  # fmt: skip
+
+
+def test_stopping_while_a_function_blocks(folder: Path) -> None:
+    """A function that blocks in its thread does not keep the runtime: it ends in time, and the message stays."""
+    blocks = "\n@functions.bind('t/blocks', blocking=True)\ndef blocks(context: Context, message: str) -> None:\n    "
+    (folder / "app.py").write_text(f"{APP}{blocks}time.sleep(60)\n")
+    with Process(folder, "app", "--port", "0") as process:
+        assert post(process.port(), "/t/blocks/me", "x")[0] == 202
+        began = time.monotonic()
+        assert process.end(signal.SIGTERM) == 130
+    assert time.monotonic() - began < 5
+    assert process.said[-1] == (
+        "WARNING 1 calls of blocking functions were not waited for: their messages are handled again"
+    )
+    with Runtime.in_process(StatefulFunctions(), folder / ".statefun") as runtime:
+        assert runtime.store.counts().waiting == 1
 
 
 HTTP_INGRESS = """
@@ -287,6 +339,8 @@ def test_reload(folder: Path) -> None:
     values = [json.loads(line)["value"] for line in process.printed]
     assert values == ["hello x 1", "welcome y 2", "hello z 3"]
     assert process.said.count("A source file changed: starting anew.") == 2
+    waiting = process.said.index("Waiting for a change.")
+    assert process.said[waiting - 2] == "app cannot be imported: app.py:1: SyntaxError: invalid syntax"
 
 
 def test_what_is_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from shop_pb2 import Login
 from statefun import Context, MessageEgress, StatefulFunctions, json_type, types
 from statefun._proto import wire_v2_pb2, wire_v3_pb2
 from statefun._proto.egress_pb2 import KafkaProducerRecord, KinesisEgressRecord
+from statefun.catalog import Catalog
 from statefun.protocol import ANY
-from statefun.runtime._catalog import Catalog, describe
+from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._plans import Wire
 from statefun.runtime._values import ValueProblem, Values, brief, read_invocation
 from tests.refusals import refusal
@@ -40,7 +41,8 @@ def values() -> Values:
     def f(context: Context, message: Login | Order | Timestamp | int) -> None:
         del context, message
 
-    return Values(describe(functions, [MessageEgress[Order]("t/orders"), MessageEgress[str]("t/texts")]))
+    functions.uses(MessageEgress[Order]("t/orders"), MessageEgress[str]("t/texts"))
+    return Values(StoredCatalog.of(Catalog.of(functions)))
 
 
 # --- typenames ---
@@ -65,7 +67,7 @@ def test_resolve_nothing() -> None:
     text = "there is no type 'nope' (known: google.protobuf.Timestamp, int32, shop.Login, t/Order)"
     known = refusal(ValueProblem, functools.partial(values().resolve, "nope"))
     assert known.startswith("there is no type 'nope' (known: "), text
-    two = Values(Catalog(kinds={"a/T": "json", "b/T": "json"}))
+    two = Values(StoredCatalog(kinds={"a/T": "json", "b/T": "json"}))
     assert refusal(ValueProblem, functools.partial(two.resolve, "T")) == "there is no type 'T' (known: none)"
 
 

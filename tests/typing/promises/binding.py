@@ -34,6 +34,12 @@ def everything(context: Context, message: AnyPb) -> None: ...
 def user_or_any(context: Context, message: User | AnyPb) -> None: ...
 
 
+@functions.bind("example/blocks", blocking=True)
+def blocks(context: Context[Counts], message: GreetRequest) -> None: ...
+
+
+assert_type(blocks, StatefulFunction[GreetRequest, Counts, None])
+functions.register("example/blocks2", blocks.fn, blocking="yes")  # E
 assert_type(greeter, StatefulFunction[GreetRequest | Login, Counts, None])
 # an `async def` is a CoroutineType to some checkers and a Coroutine to the others
 assert_type(agreeter, StatefulFunction[GreetRequest | Login, Counts, Awaited])  # E: pyright basedpyright ty
