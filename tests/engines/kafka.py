@@ -74,7 +74,7 @@ class Kafka:
         )
 
     def read(
-        self, topics: Iterable[str], count: int, *, seconds: float = 60, quiet: float = 1, committed: bool = True
+        self, topics: Iterable[str], count: int, *, seconds: float = 30, quiet: float = 0.7, committed: bool = True
     ) -> list[Record]:
         """Return all that topics hold, in the order of each partition.
 

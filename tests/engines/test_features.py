@@ -36,7 +36,7 @@ class Running:
 
     def send(self, topic: str, id: str, *texts: str) -> None:
         """Send texts to an address, as records."""
-        self.deployed.send(Record(topic, id, StringValue(value=text).SerializeToString()) for text in texts)
+        self.deployed.kafka.send(Record(topic, id, StringValue(value=text).SerializeToString()) for text in texts)
 
     def told(self, id: str, count: int, *, seconds: float = 20, quiet: float = 0) -> list[str]:
         """Return what an address has told, of which there must be so many, in order."""
