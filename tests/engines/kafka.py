@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -67,11 +67,10 @@ class Kafka:
                     producer.poll(0.1)
         assert producer.flush(60) == 0
 
-    def producer(self) -> Producer:
+    def producer(self, settings: Mapping[str, str | int | bool] | None = None) -> Producer:
         """Make a producer of this broker."""
-        return Producer(
-            {"bootstrap.servers": self.address, "linger.ms": 1, "message.max.bytes": 20_000_000, "acks": "all"}
-        )
+        known = {"bootstrap.servers": self.address, "linger.ms": 1, "message.max.bytes": 20_000_000, "acks": "all"}
+        return Producer({**known, **(settings or {})})
 
     def read(
         self, topics: Iterable[str], count: int, *, seconds: float = 30, quiet: float = 0.7, committed: bool = True
