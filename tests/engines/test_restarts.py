@@ -45,7 +45,7 @@ class Deployment:
 
     def counted(self, least: int) -> list[bytes | None]:
         """Return all that came out so far."""
-        return [record.value for record in self.kafka.read(["counted"], least, seconds=20, quiet=0.3)]
+        return [record.value for record in self.kafka.read(["counted"], least, seconds=90, quiet=0.3)]
 
     def become(self, app: App) -> None:
         """Serve another version from now on."""
@@ -78,7 +78,7 @@ class Deployment:
 
     def failure(self) -> str:
         """Wait until the job fails, and return why."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while True:
             with contextlib.suppress(EngineError, OSError):
                 if (failure := self.job.failure()) is not None:
@@ -183,7 +183,7 @@ def test_what_the_lock_refuses(way: Way, kafka: Kafka, folder: Path) -> None:
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait until something is so."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)
