@@ -1,4 +1,4 @@
-"""What do functions over HTTP cost the runtime: CPU a message in batches; and how many single calls a second are made?
+"""What do functions over HTTP cost the runtime? CPU a message in batches, and single calls a second.
 
 The functions of W1 are served by another process, by the least that an HTTP server in Python can be.
 python benchmarks/runtime/over_http.py [messages]
