@@ -325,18 +325,6 @@ def until_there(folder: Path, count: int) -> None:
         time.sleep(0.02)
 
 
-def test_kafka_without_a_stub(folder: Path) -> None:
-    """Without it, what is not connected is refused, with what to do."""
-    (folder / "kafka_app.py").write_text(KAFKA_APP)
-    (folder / "module.yaml").write_text(KAFKA)
-    with Process(folder, "kafka_app", "--no-http", "--module", "module.yaml") as process:
-        assert process.end() == 1
-    assert process.said[-2:] == [
-        "statefun run: the ingress 't/in' is Kafka or Kinesis, which is not connected",
-        "  help: --stub-kafka DIR reads and writes JSONL files of the topics' names instead",
-    ]
-
-
 HTTP_INGRESS = """
 kind: io.statefun.embedded.v1/http-ingress
 spec:
