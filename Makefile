@@ -38,7 +38,7 @@ test-kills: .venv/ready  ## kill the embedded runtime 200 times under load: noth
 
 # Only what the package itself needs, so that the first screen is there in seconds; .venv will do if there is one.
 demo:  ## run a week of earthquakes through typed functions (examples/quakes)
-	@if [ ! -e .venv/ready ]; then $(MAKE) --no-print-directory .cache/demo/ready; fi
+	@if [ ! -e .venv/ready ]; then $(MAKE) --silent --no-print-directory .cache/demo/ready; fi
 	@if [ -e .venv/ready ]; then $(BIN)/python examples/quakes/demo.py; else .cache/demo/bin/python examples/quakes/demo.py; fi
 
 bench: .venv/ready  ## measure every Python SDK on this machine, 15 minutes (benchmarks/README.md)

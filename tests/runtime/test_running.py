@@ -199,8 +199,8 @@ def test_http(folder: Path, number: int) -> None:
     assert process.printed == ['{"type":"string","value":"hello x 1"}']
     assert re.fullmatch(r"WARNING t/f/me failed \(attempt 1, next in \d\.\d s\): ValueError: no bad", failed)
     place = f"http://127.0.0.1:{port}"
-    example = f"curl {place}/t/f/me -H 'content-type: application/json; type=string' -d '…'"
-    assert process.said[:2] == [DATA, f"messages: POST {place}, e.g. {example}"]
+    example = [f"  curl {place}/t/f/me \\", "    -H 'content-type: application/json; type=string' -d '\"hello\"'"]
+    assert process.said[:4] == [DATA, f"messages: POST {place}", *example]
 
 
 def test_slow(folder: Path) -> None:
@@ -378,7 +378,7 @@ def test_a_module(tmp_path: Path) -> None:
             process.wait_for(r"^WARNING example/fails/me failed \(attempt 1, ", process.said)
             assert process.end(signal.SIGTERM) == 130
     place = f"http://127.0.0.1:{port}"
-    assert process.said[1] == f"messages: POST {place}, e.g. curl {place}/<namespace>/<name>/<id> -d '…'"
+    assert process.said[1:3] == [f"messages: POST {place}", f"  curl {place}/<namespace>/<name>/<id> -d '…'"]
 
 
 def test_reload(folder: Path) -> None:
