@@ -33,7 +33,11 @@ from tests.peer import BOTH, Wire, typed
 from tests.peer import run as run_function
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    page
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if page.parent.name != "tutorial"  # tests/test_tutorial.py follows those
+]
 KINDS = {"python", "python raises", "text", "console", "ini", "yaml", ""}
 
 

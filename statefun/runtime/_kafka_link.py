@@ -32,11 +32,12 @@ class Away(Exception):
 
 
 class RefusedRecord(Exception):
-    """Kafka will never take this record."""
+    """Kafka will never take this record; if `sure` is False, this or another one of those that were sent."""
 
-    def __init__(self, seq: int, text: str) -> None:
+    def __init__(self, seq: int, text: str, *, sure: bool = True) -> None:
         super().__init__(text)
         self.seq = seq
+        self.sure = sure
 
 
 class Unusable(Exception):
@@ -72,6 +73,7 @@ class PlainLink:
         self._kafka = client(self._who)
         self._settings: dict[str, object] = {
             "enable.idempotence": True,
+            "topic.metadata.propagation.max.ms": 5_000,  # a topic that is not there after this is not there
             **settings(self._who, egress.address, egress.properties),
             "delivery.report.only.error": True,
             "on_delivery": self._undelivered,
@@ -88,14 +90,14 @@ class PlainLink:
         except self._kafka.KafkaException as error:
             raise SinkError(f"{self._who}: {describe(error_of(error))}") from error
 
-    def _undelivered(self, error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message) -> None:
+    def _undelivered(self, error: confluent_kafka.KafkaError | None, _message: confluent_kafka.Message) -> None:
         if error is None:
             return
         self._failed = describe(error)
         if never(error) and self._refused is None:
-            what = message.topic(), message.key(), message.value() or b""
-            seq = next((row.seq for row in self._rows if (row.topic, row.key, row.value) == what), self._rows[0].seq)
-            self._refused = RefusedRecord(seq, f"{len(message.value() or b'')} bytes: {describe(error)}")
+            first = self._rows[0]  # the broker refuses what came in one request, and does not say which
+            text = f"{len(first.value)} bytes: {describe(error)}"
+            self._refused = RefusedRecord(first.seq, text, sure=len(self._rows) == 1)
 
     def recover(self, topic: str) -> Mark | None:  # noqa: ARG002 -- it leaves no marks
         """Begin with a new producer."""
@@ -136,7 +138,12 @@ class PlainLink:
                     raise self._kind(error) from error
 
     def _deliver(self, producer: confluent_kafka.Producer) -> None:
-        left = producer.flush(_DELIVERY_S)
+        try:
+            left = producer.flush(_DELIVERY_S)
+        except self._kafka.KafkaException as error:
+            raise self._kind(error) from error
+        except SystemError as error:  # a fatal error, which the client raises while it calls `_undelivered`
+            raise Away(str(error.__cause__ or error)) from error
         if self._refused is not None:
             raise self._refused
         if left or self._failed is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Pace", "Window"]
+__all__ = ["FLOOD", "Pace", "Window"]
 
 _LEAST = 8
 """Less than this is not taken in for the rest of a group."""
@@ -26,12 +26,16 @@ class Pace:
     group: int = 256
     group_s: float = 0.005
     """While somebody waits for the commit."""
-    alone_s: float = 0.010
+    alone_s: float = 0.020
     """While nobody does, which is where files alone are read."""
     calls: int = 1_000
     """Requests out at once."""
     failing: int = 50_000
     """Failing addresses, from which on no ingress is read."""
+
+
+FLOOD = Pace(group=2_048, alone_s=0.05)
+"""Where records come from Kafka: many are there at once, and each commit is a transaction there, too."""
 
 
 class Window:

@@ -162,6 +162,7 @@ async def _run(
     driver.sources += [*around.sources, *_sources(options, runtime, driver)]
     driver.sinks += [*around.sinks, *_sinks(options, runtime, module)]
     driver.senders.all += around.senders
+    driver.pace = around.pace
     driver.on_commit.append(_log_failures(runtime))
     operations = Operations(runtime.engine, runtime.store, runtime.values, clock, driver.senders)
     beside: list[Beside] = [ControlServer(driver, operations, runtime.data).serve]

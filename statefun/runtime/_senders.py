@@ -237,9 +237,12 @@ class Sender:
                 self._insist(lambda: link.send(rows, pending.tag, progress.topic), once=True)  # noqa: B023 -- called at once
                 return replace(progress, sent=rows[-1].seq, tag=pending.tag, pending=None)
             except RefusedRecord as error:
-                bad = next(at for at, row in enumerate(rows) if row.seq == error.seq)
-                refused = _refusal(error.seq, f"topic {rows[bad].topic!r}, key {_shown(rows[bad].key)}, {error}")
-                rows = rows[:bad]
+                if error.sure:
+                    bad = next(at for at, row in enumerate(rows) if row.seq == error.seq)
+                    refused = _refusal(error.seq, f"topic {rows[bad].topic!r}, key {_shown(rows[bad].key)}, {error}")
+                    rows = rows[:bad]
+                else:  # it is found by halves
+                    refused, rows = None, rows[: len(rows) // 2]
                 found = self._recover(link, progress)
             except Away:
                 found = self._recover(link, progress)

@@ -43,6 +43,7 @@ from statefun.runtime._http_endpoint import Route, Transport
 from statefun.runtime._jsonl import LineReader, LineWriter
 from statefun.runtime._kafka_link import link_of
 from statefun.runtime._kafka_source import kafka_sources
+from statefun.runtime._pace import FLOOD, Pace
 from statefun.runtime._plans import Wire
 from statefun.runtime._retention import Keep
 from statefun.runtime._senders import Sender
@@ -140,6 +141,7 @@ class Surroundings:
     sources: list[Source] = field(default_factory=list[Source])
     sinks: list[Sink] = field(default_factory=list[Sink])
     senders: list[Sender] = field(default_factory=list[Sender])
+    pace: Pace = field(default_factory=Pace)
     doors: list[tuple[str, Callable[[Driver], ASGIApp], str, int]] = field(
         default_factory=list[tuple[str, Callable[[Driver], ASGIApp], str, int]]
     )
@@ -155,6 +157,7 @@ def surroundings(
     for ingress in module.ingresses:
         if isinstance(ingress, KafkaIngress) and stub is None:
             made.sources += kafka_sources(ingress, wire, wake, moved)
+            made.pace = FLOOD
         else:
             _add_ingress(made, ingress, base, values, wire, stub=stub, wake=wake)
     for egress in module.egresses:
