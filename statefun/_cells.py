@@ -169,6 +169,14 @@ class Cell:
     def settle(self, reply: Reply) -> None:
         """Write down what was changed."""
         spec, received, change = self.spec, self._received, self._change
+        if change is ASSIGNED and self.live:  # and not None: that would have been a deletion
+            type = spec.type
+            try:
+                data = type.encode(self.value)
+            except SendError:
+                data = encoded(spec, self.value)  # raises it with the name of the state
+            reply.write_state(spec.name, type.typename, data)
+            return
         if change is _NONE and (not self.live or spec.type.immutable):
             return  # it was at most looked at
         if change is _NONE and received is not None:  # looked at: it may have been changed in place

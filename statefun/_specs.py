@@ -42,7 +42,7 @@ class ValueSpec(Generic[T, D]):
     Raises StateError.
     """
 
-    __slots__ = ("default", "expire_after_call", "expire_after_write", "is_any", "name", "type")
+    __slots__ = ("_wanted", "default", "expire_after_call", "expire_after_write", "is_any", "name", "type")
 
     name: str
     is_any: bool
@@ -84,6 +84,7 @@ class ValueSpec(Generic[T, D]):
         self.name = name
         self.type: Type[Any] = storable(type, f"state {name!r}")
         _check_typename(name, self.type.typename)
+        self._wanted: Any = typing.get_origin(self.type.cls) or self.type.cls
         self.is_any = self.type.typename == ANY
         """Whether what is stored is an Any, with whatever is in it."""
         self.default = default
@@ -105,22 +106,25 @@ class ValueSpec(Generic[T, D]):
 
         Raises StateError for what a type checker would refuse, and for what has no bytes.
         """
-        wanted: Any = typing.get_origin(self.type.cls) or self.type.cls
-        if value.__class__ is int and wanted is float:
-            value = _as_float(self.name, value)
-        exactly = self.type.exact  # of a subclass, the fields it adds would be lost
-        if not (value.__class__ is wanted if exactly else isinstance(value, wanted)) or (
-            value.__class__ is bool and wanted is not bool
-        ):
-            msg = (
-                f"state {self.name!r} holds {_hints.show(self.type.cls)}, not {_hints.show(value.__class__)}: {value!r}"
-            )
-            raise StateError(msg)
+        if value.__class__ is not self._wanted:  # which nearly every value is
+            value = self._converted(value)
         try:
             self.type.validate(value)
         except SendError as error:
             msg = f"state {self.name!r}: {error}"
             raise StateError(msg) from None
+        return value
+
+    def _converted(self, value: Any) -> Any:
+        wanted = self._wanted
+        if value.__class__ is int and wanted is float:
+            return _as_float(self.name, value)
+        exactly = self.type.exact  # of a subclass, the fields it adds would be lost
+        if exactly or not isinstance(value, wanted) or value.__class__ is bool:
+            msg = (
+                f"state {self.name!r} holds {_hints.show(self.type.cls)}, not {_hints.show(value.__class__)}: {value!r}"
+            )
+            raise StateError(msg)
         return value
 
 

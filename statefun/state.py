@@ -80,7 +80,7 @@ def value(
 class _Fields:
     """What a State class keeps beside its fields, under one dunder name."""
 
-    __slots__ = ("by_name", "names", "pending", "scope", "specs")
+    __slots__ = ("by_name", "names", "pending", "positions", "scope", "specs")
 
     names: tuple[str, ...]
     scope: _hints.Scope
@@ -89,6 +89,7 @@ class _Fields:
     def __init__(self, names: tuple[str, ...], scope: _hints.Scope) -> None:
         self.names = names
         """The fields, in order."""
+        self.positions: dict[str, int] = {name: index for index, name in enumerate(names)}
         self.scope = scope
         self.specs: tuple[ValueSpec[Any, Any], ...] = ()
         """The declaration of each field."""
@@ -140,9 +141,10 @@ class State:
             return self
 
         def __setattr__(self, name: str, value: object) -> None:
-            if name not in self.__statefun_state__.names:
+            index = self.__statefun_state__.positions.get(name)
+            if index is None:
                 raise UndeclaredState(_undeclared(type(self), name))
-            object.__setattr__(self, name, value)
+            (self._cells.opened[index] or self._cells.open(index)).write(value)
 
         def __getattr__(self, name: str) -> Any:
             raise UndeclaredState(_undeclared(type(self), name))
@@ -179,13 +181,10 @@ def _accessor(index: int) -> property:
             return cells.look(index)
         return cell.value if cell.live else cell.load()
 
-    def set_(state: State, value: Any) -> None:
-        (state._cells.opened[index] or state._cells.open(index)).write(value)
-
     def delete(state: State) -> None:
         (state._cells.opened[index] or state._cells.open(index)).delete()
 
-    return property(get, set_, delete)
+    return property(get, fdel=delete)  # what is assigned goes to State.__setattr__
 
 
 def specs_of(cls: type[State]) -> tuple[ValueSpec[Any, Any], ...]:

@@ -124,7 +124,7 @@ def test_embedded() -> None:
     assert alerts.path == "out/alerts.jsonl"
     assert isinstance(out, _model.StdoutEgress)
     assert isinstance(kept, _model.KeptEgress)
-    assert kept.retention == timedelta(days=7)
+    assert (kept.retention, kept.records) == (timedelta(days=7), 10_000)
 
 
 def test_kzm() -> None:

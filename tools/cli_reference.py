@@ -24,6 +24,13 @@ done, or something is wrong with what was looked at; 2 the command line is wrong
 raises when it is imported is 1: the error names the line of the app. With `--json` a command prints one JSON object a
 line, whose fields stay what they are.
 
+Tables fit the terminal. The extra `cli` (`pip install 'statefun[cli]'`) brings rich, which lays them out on a terminal,
+and shtab: `statefun --print-completion bash` (or zsh) prints what makes a shell complete commands, options and files:
+
+```console
+statefun --print-completion bash > ~/.local/share/bash-completion/completions/statefun
+```
+
 | name | what it is |
 |---|---|
 | `COMMANDS` | each command with its line of help |

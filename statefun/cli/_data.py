@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import cast
 
+from statefun.cli._terminal import print_table
 from statefun.protocol import ANY
 from statefun.runtime._assembly import DATABASE
 from statefun.runtime._catalog import StoredCatalog
@@ -21,7 +22,6 @@ from statefun.runtime._control import ask, is_running, perform
 from statefun.runtime._operations import OFFSET, OperationError, offline
 from statefun.runtime._plans import Wire
 from statefun.runtime._sqlite import SqliteStore
-from statefun.runtime._table import table
 from statefun.runtime._values import Json, Values, brief, read_invocation
 
 __all__ = ["Data", "add_data", "address", "address_or_function", "change", "json_value", "print_rows", "shown_time"]
@@ -121,7 +121,7 @@ def print_rows(args: argparse.Namespace, headings: Sequence[str], rows: Sequence
     if not rows:
         print(none)
         return 0
-    print(table(headings, [[_cell(heading, row.get(heading)) for heading in headings] for row in rows]))
+    print_table(headings, [[_cell(heading, row.get(heading)) for heading in headings] for row in rows])
     limit: object = getattr(args, "limit", None)
     if limit == len(rows):
         print(f"(the first {limit}; --limit shows more)", file=sys.stderr)
@@ -133,6 +133,6 @@ def _cell(heading: str, value: Json) -> Json:
         return json.dumps(value, ensure_ascii=False)
     if heading == "type":
         return brief(str(value))
-    if isinstance(value, int) and heading in ("due", "expires", "retry", "at"):
+    if isinstance(value, int) and heading in ("due", "expires", "retry", "at", "replayed"):
         return shown_time(value)
     return value

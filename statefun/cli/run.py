@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from statefun.cli import INTERRUPTED, Subparsers
+from statefun.runtime._retention import RECORDS
 from statefun.runtime._running import ReadFile, RunOptions, run_app
 
 __all__ = ["add_parser", "run"]
@@ -42,7 +43,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     top.add_argument(
         "--stub-kafka", type=Path, metavar="DIR", help="read and write JSONL files instead of Kafka topics"
     )
-    top.add_argument("--keep", type=int, default=100_000, metavar="N", help="records that stay readable (100000)")
+    top.add_argument("--keep", type=int, default=RECORDS, metavar="N", help="records that stay readable (100000)")
     top.add_argument(
         "--timeout",
         type=_seconds,

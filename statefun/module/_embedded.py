@@ -74,9 +74,16 @@ def kept_egress(how: Dialect) -> Fields[KeptEgress]:
     zero = "a record must be kept for some time"
     return Fields(
         what="a kept egress",
-        fields=(_id(how, "egress"), Field(name="retention", of=Span(strict=False, zero=zero))),
+        fields=(
+            _id(how, "egress"),
+            Field(name="retention", of=Span(strict=False, zero=zero)),
+            Field(name="records", of=Whole(what="how many records are kept", least=1)),
+        ),
         make=lambda record: KeptEgress(
-            id=record.get("id", str), retention=record.find("retention", timedelta), source=record.source()
+            id=record.get("id", str),
+            retention=record.find("retention", timedelta),
+            records=record.find("records", int),
+            source=record.source(),
         ),
     )
 

@@ -335,6 +335,8 @@ class KeptEgress:
     id: str
     retention: timedelta | None = None
     """How long a record is kept; None: as long as the runtime keeps records."""
+    records: int | None = None
+    """How many are kept; None: as many as the runtime keeps."""
     source: Source = field(compare=False, repr=False)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -142,6 +143,14 @@ class Runtime:
     def abandoned(self) -> int:
         """How many calls still run in threads that nobody waits for."""
         return self._callee.abandoned if isinstance(self._callee, InProcess) else 0
+
+    def name(self) -> str:
+        """Return a name of this folder that no other has, but its copies."""
+        known = self.store.meta("name")
+        if known is None:
+            known = secrets.token_hex(8)
+            self.store.put_meta("name", known)
+        return known
 
     def close(self) -> None:
         """Let go of the folder."""

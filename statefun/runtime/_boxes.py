@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -53,11 +53,19 @@ class Limits:
         """Messages in one mailbox: more wait in the store, so that one slow address does not fill the memory."""
 
 
+class InFlight(Protocol):
+    """Messages that are being handled (a `Call`)."""
+
+    messages: list[bytes]
+    seqs: list[int]
+
+
 class Box:
     """One address."""
 
     __slots__ = (
-        "address", "alone", "cold_from", "dirty", "expires", "identity", "plan", "queue", "seqs", "states", "status",
+        "address", "alone", "call", "cold_from", "dirty", "expires", "identity", "plan", "queue", "seqs", "states",
+        "status",
     )  # fmt: skip
 
     def __init__(self, address: bytes, plan: Plan, identity: str) -> None:
@@ -73,6 +81,8 @@ class Box:
         self.dirty: int = 0
         """Which states were changed since the last commit, as bits."""
         self.status: Status = IDLE
+        self.call: InFlight | None = None
+        """The request that is out."""
         self.alone: int = 0
         """How many messages are to be sent one at a time, because a batch with them failed."""
         self.cold_from: int = 0
@@ -100,8 +110,8 @@ class Boxes:
         self.thaws: list[Box] = []
         """Whose parked messages are to be read."""
         self.seq: int = seq
-        self.new: dict[int, tuple[Box, bytes]] = {}
-        """Messages that the store has not seen yet."""
+        self._saved: int = seq  # the last message that the store has seen
+        self._fresh: list[Box] = []  # that got messages since; once for each
         self.held: int = 0
         """Messages in memory."""
         self.spill_from: int | None = 0
@@ -163,8 +173,8 @@ class Boxes:
         if box.cold_from or self.spill_from is not None or (queue and len(queue) >= self.limits.mailbox):
             self._store_only(box, seq, message)
             return
-        self.new[seq] = box, message
-        self.held += 1
+        self._fresh.append(box)
+        self.held = held = self.held + 1
         if queue is None:
             box.queue = [message]
             box.seqs = [seq]
@@ -175,7 +185,7 @@ class Boxes:
             box.seqs.insert(at, seq)
         if not box.status:
             self.wake(box)
-        if self.held >= self.limits.messages:
+        if held >= self.limits.messages:
             self.spill_from = seq + 1
 
     def _store_only(self, box: Box, seq: int, message: bytes) -> None:
@@ -221,10 +231,10 @@ class Boxes:
 
     def settle(self, box: Box, seqs: Sequence[int]) -> None:
         """Note that these messages were handled, and let the address go on."""
-        new, done = self.new, self.delta.done
+        saved = self._saved
         for seq in seqs:
-            if new.pop(seq, None) is None:
-                done.append(seq)
+            if seq <= saved:
+                self.delta.done.append(seq)
         self.held -= len(seqs)
         if box.queue or box.cold_from:
             self.rest(box)
@@ -255,6 +265,26 @@ class Boxes:
         box.queue = messages + (box.queue or [])
         box.seqs = seqs + (box.seqs or [])
 
+    # --- what the store has not seen ---
+
+    def save(self, delta: Delta) -> None:
+        """Hand the messages to the delta that came since the last time and were not handled."""
+        waiting = dict.fromkeys(box for box in self._fresh if box.queue or box.call is not None)
+        if waiting:
+            saved = self._saved
+            for box in waiting:
+                index, identity, call = box.plan.index, box.identity, box.call
+                seqs, messages = box.seqs or [], box.queue or []
+                if call is not None:
+                    seqs, messages = call.seqs + seqs, call.messages + messages
+                delta.queued += [
+                    (seq, index, identity, message, 0)
+                    for seq, message in zip(seqs, messages, strict=True)
+                    if seq > saved
+                ]
+        self._fresh = []
+        self._saved = self.seq
+
     # --- what waits in the store ---
 
     def wants_page(self) -> bool:
@@ -271,13 +301,10 @@ class Boxes:
                 return box
         return None
 
-    def paged(self, rows: Sequence[tuple[int, Box | None, bytes]], *, last: bool) -> None:
-        """Take messages that were read in turn; those without a box are of functions that are gone."""
-        for seq, box, message in rows:
-            if box is not None:
-                self.put_stored(box, seq, message)
-        if rows:
-            self.spill_from = rows[-1][0] + 1
+    def paged(self, upto: int | None, *, last: bool) -> None:
+        """Note up to which message the store was read in turn; None if there was nothing to read."""
+        if upto is not None:
+            self.spill_from = upto + 1
         if last and not self.unsaved:
             self.spill_from = None
 

@@ -7,16 +7,17 @@ only its owner can read. One line of JSON is a request, one is its answer; what 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from statefun.errors import StatefunError
+from statefun.errors import ConfigError, StatefunError, with_help
 from statefun.runtime._driver import Driver
 from statefun.runtime._operations import OperationError, Operations
 from statefun.runtime._values import Json
@@ -43,14 +44,22 @@ class ControlServer:
         """Answer until it is over."""
         server = await asyncio.start_server(self._answer, "127.0.0.1", 0, limit=_LIMIT)
         port = cast("int", server.sockets[0].getsockname()[1])
-        handle = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump({"port": port, "token": self._token, "pid": os.getpid()}, file)
         try:
+            self._write_down(port)
             async with server:
                 await over.wait()
         finally:
-            self._file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._file.unlink(missing_ok=True)
+
+    def _write_down(self, port: int) -> None:
+        try:
+            handle = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w") as file:
+                json.dump({"port": port, "token": self._token, "pid": os.getpid()}, file)
+        except OSError as error:
+            help = "make room, or see who may write there: the commands reach the runtime by this file"
+            raise ConfigError(with_help(f"{self._file} cannot be written: {error.strerror}", help)) from error
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -76,7 +85,7 @@ class ControlServer:
         return {"ok": done}
 
 
-def perform(operations: Operations, op: str, args: Arguments) -> Json:  # noqa: C901 -- one line an operation
+def perform(operations: Operations, op: str, args: Arguments) -> Json:  # noqa: C901, PLR0911 -- one line an operation
     """Do what a command asks for. Raises OperationError, ValueProblem."""
 
     def text(name: str) -> str:
@@ -101,6 +110,11 @@ def perform(operations: Operations, op: str, args: Arguments) -> Json:  # noqa: 
             return operations.retry(text("function"), text("id"))
         case "failures.skip":
             return operations.skip(text("function"), text("id"))
+        case "deadletters.replay":
+            letters = cast("Sequence[Arguments]", args["letters"])
+            return cast("Json", operations.replay(letters, again=bool(args.get("again"))))
+        case "egress.decide":
+            return operations.decide(text("egress"), text("decision"))
         case "time.advance":
             return operations.advance(int(text("ms")))
         case _:

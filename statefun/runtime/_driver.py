@@ -7,17 +7,18 @@ lone message is committed at once, and a flood shares its commits. Everything ha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from statefun._clock import Clock, RecordClock
 from statefun.runtime._commands import Call
 from statefun.runtime._delta import Delta
 from statefun.runtime._engine import Engine
+from statefun.runtime._pace import Pace, Window
 from statefun.runtime._plans import Plan
 from statefun.runtime._pump import Pending, Pump
+from statefun.runtime._retention import Retention
+from statefun.runtime._senders import Senders
 from statefun.runtime._sinks import Sink
 from statefun.runtime._sources import Source, SourceError
 from statefun.runtime._store import RecordRow, Store
@@ -34,20 +35,6 @@ class Full(Exception):
     """There is no room for another message now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How much is done between two commits, and at once."""
-
-    group: int = 256
-    group_s: float = 0.005
-    calls: int = 1_000
-    """Requests out at once."""
-    failing: int = 50_000
-    """Failing addresses, from which on no ingress is read."""
-    keep: int = 100_000
-    """Records that stay readable."""
-
-
 class Driver:
     """Runs a pump until it is told to stop."""
 
@@ -59,6 +46,7 @@ class Driver:
         sources: Sequence[Source] = (),
         sinks: Sequence[Sink] = (),
         pace: Pace | None = None,
+        retention: Retention | None = None,
         exit_at_end: bool = False,
     ) -> None:
         self.pump = pump
@@ -68,6 +56,7 @@ class Driver:
         self.pace: Pace = pace or Pace()
         self.sources: list[Source] = list(sources)
         self.sinks: list[Sink] = list(sinks)
+        self.senders: Senders = Senders()
         self.fed: int = 0
         """Messages taken from sources in this run."""
         self.commits: int = 0
@@ -76,12 +65,15 @@ class Driver:
         self._exit_at_end = exit_at_end
         self._tasks: dict[asyncio.Task[None], Call] = {}
         self._committed: list[asyncio.Future[None]] = []
-        self._wake = asyncio.Event()
+        self._woken = False
+        self._sleeper: asyncio.Future[None] | None = None
         self._stopping = False
         self._moved: set[str] = set()
         self._written: list[Sink] = []
         self._plans: dict[str, tuple[Plan, ...]] = {}
-        self._pruned = 0
+        self._retention = retention or Retention(pump.store)
+        self._settled = 0  # the records of the commit before: what files were given of them is committed
+        self._window = Window()
         self._handled = 0  # at the last commit
         self._last = time.perf_counter()
         self._swept = time.monotonic()
@@ -109,7 +101,13 @@ class Driver:
 
     def wake(self) -> None:
         """Look for work again."""
-        self._wake.set()
+        self._woken = True
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
+
+    def moved(self, source: str) -> None:
+        """Write down the position of a source with the next commit, though no record of it was taken."""
+        self._moved.add(source)
 
     def stop(self) -> None:
         """Take nothing more in, finish what is out, commit, and end."""
@@ -123,7 +121,11 @@ class Driver:
 
     def _full(self) -> bool:
         boxes = self.engine.boxes
-        return boxes.held > boxes.limits.messages // 2 or len(self.engine.failures) > self.pace.failing
+        return (
+            boxes.held > boxes.limits.messages // 2
+            or len(self.engine.failures) > self.pace.failing
+            or self.senders.full()
+        )
 
     # --- running ---
 
@@ -151,6 +153,7 @@ class Driver:
                 sink.write(rows)
                 last = rows[-1].seq
                 self._written.append(sink)
+        self.senders.open(dict(positions), self.store, self.engine.names)
         for source in self.sources:
             source.open(positions.get(f"in {source.name}"))
             for target in source.targets:
@@ -163,26 +166,32 @@ class Driver:
     def _over(self) -> bool:
         if self._stopping:
             return True
-        if not self._exit_at_end or self._tasks or self._committed or self._written:
+        if not self._exit_at_end or self._tasks or self._committed or self._written or not self.senders.idle():
             return False
-        return all(source.ended for source in self.sources) and not self.engine.has_work()
+        due = self.engine.next_due()
+        is_due = due is not None and due <= self.clock.now()
+        return all(source.ended for source in self.sources) and not self.engine.has_work() and not is_due
 
     def _turn(self) -> bool:
         """Work on one group and commit it; tell whether there was anything."""
-        pump, pace = self.pump, self.pace
-        now = self.clock.now()
+        pump, pace, window = self.pump, self.pace, self._window
         due = self.engine.next_due()
-        if due is not None and due <= now:
-            self.engine.advance(now)
-        ends, until = time.perf_counter() + pace.group_s, pump.handled + pace.group
+        if due is not None and due <= self.clock.now():
+            self.engine.advance(self.clock.now())
+        began, handled, fed = time.perf_counter(), pump.handled, self.fed
+        ends, until = began + (pace.group_s if self._committed else pace.alone_s), handled + pace.group
 
         def enough() -> bool:
             return time.perf_counter() > ends
 
         while pump.handled < until and len(self._tasks) < pace.calls:
             pending = pump.work(self.clock.now(), until - pump.handled, enough)
-            if pending is None and not self._feed(until - pump.handled):
-                break
+            if pending is None:
+                now = time.perf_counter()
+                if not self._tasks:
+                    window.learn(self.fed - fed, pump.handled - handled, now - began)
+                if not self._feed(window.size(until - pump.handled, ends - now, fresh=self.fed == fed)):
+                    break
             for one in pending or ():
                 self._start(one)
             if enough():
@@ -203,14 +212,19 @@ class Driver:
             return False
         if isinstance(self.clock, RecordClock):
             return self._feed_in_time(self.clock)
-        fed = False
+        before = self.fed
         for source in self.sources:
-            left = most
-            while left > 0 and (record := source.peek()) is not None:
-                self._take(source, record[0], record[1])
+            peek, take = source.peek, source.take
+            plans, left = self._plans[source.name], most
+            while left > 0 and (record := peek()) is not None:
+                for plan in plans:
+                    self.engine.feed(plan, record[0], record[1])
+                take()
                 left -= 1
-                fed = True
-        return fed
+            if left < most:
+                self._moved.add(source.name)
+                self.fed += most - left
+        return self.fed > before
 
     def _take(self, source: Source, identity: str, argument: bytes) -> None:
         for plan in self._plans[source.name]:
@@ -266,6 +280,7 @@ class Driver:
         waiting, self._committed = self._committed, []
         try:
             committed = self.pump.commit(delta)
+            self.senders.committed()
         except BaseException as error:
             for future in waiting:
                 if not future.done():
@@ -283,6 +298,7 @@ class Driver:
         return True
 
     def _note_positions(self, delta: Delta) -> None:
+        self.senders.intend(delta)
         for source in self.sources:
             if source.name in self._moved and (position := source.position()) is not None:
                 delta.positions[f"in {source.name}"] = position
@@ -298,8 +314,7 @@ class Driver:
         if delta.records and self.sinks:
             text = self.engine.names.text
             rows = [
-                RecordRow(seq=seq, egress=text(egress), typename=text(typename), value=value)
-                for seq, egress, typename, value in delta.records
+                RecordRow(seq, text(egress), text(typename), value) for seq, egress, typename, value in delta.records
             ]
             for sink in self.sinks:
                 chosen = rows if sink.egress is None else [row for row in rows if row.egress == sink.egress]
@@ -309,9 +324,8 @@ class Driver:
         for listener in self.on_commit:
             listener(delta)
         newest = self.engine.effects.records
-        if newest - self._pruned > self.pace.keep + self.pace.keep // 8 and not self._written:
-            self._pruned = newest - self.pace.keep
-            self.store.prune_records(self._pruned)
+        self._retention.look(self.senders.settled(self._settled), newest, self.clock.now())
+        self._settled = newest
 
     async def _pause(self, *, worked: bool) -> None:
         """Let others run; if there was no work, until there may be some."""
@@ -321,13 +335,25 @@ class Driver:
         if time.monotonic() - self._swept > _SWEEP_S:
             self._swept = time.monotonic()
             self.store.sweep(self.clock.now())
+            self._retention.look(self.senders.settled(self._settled), self.engine.effects.records, self.clock.now())
         if self._over():
             return
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self._patience())
-        self._wake.clear()
+        if not self._woken:
+            await self._rest(self._patience())
+        self._woken = False
 
-    def _patience(self) -> float | None:
+    async def _rest(self, seconds: float) -> None:
+        """Wait until something wakes it, or for so long; `asyncio.wait_for` would make a task for each answer."""
+        loop = asyncio.get_running_loop()
+        self._sleeper = sleeper = loop.create_future()
+        alarm = loop.call_later(seconds, self.wake)
+        try:
+            await sleeper
+        finally:
+            alarm.cancel()
+            self._sleeper = None
+
+    def _patience(self) -> float:
         """Return for how many seconds nothing can happen by itself."""
         waits = [_SWEEP_S]
         due = self.engine.next_due()
@@ -345,6 +371,7 @@ class Driver:
             task.cancel()
         while self._commit():
             pass
+        self.senders.finish(self._commit)
 
     def _close(self) -> None:
         for task in list(self._tasks):
@@ -353,3 +380,4 @@ class Driver:
             source.close()
         for sink in self.sinks:
             sink.close()
+        self.senders.close()

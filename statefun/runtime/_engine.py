@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from google.protobuf.message import DecodeError
 
-from statefun._primitives import varint
+from statefun._primitives import VARINTS, varint
 from statefun._proto.effects_pb2 import Reply
 from statefun.runtime._boxes import BUSY, FAILING, LOADING, READY, WAITING, Box, Boxes, Limits
 from statefun.runtime._commands import Call, Command, LoadDelayed, LoadMessages, LoadParked, LoadStates, Start, Stored
@@ -89,7 +89,7 @@ class Engine:
         boxes = self.boxes
         address = plan.address(identity)
         box = boxes.young.get(address) or boxes.at(plan, identity)
-        boxes.put(box, b"\x12%b%b" % (varint(len(argument)), argument))
+        boxes.put(box, b"\x12%b%b" % (VARINTS[len(argument)], argument))
 
     # --- out ---
 
@@ -107,13 +107,21 @@ class Engine:
                 self.boxes.wake(box)  # its function has registered a state since
                 continue
             most = 1 if box.alone else plan.max_batch
-            messages, seqs = self.boxes.take(box, most if order is None else order.cut(most))
+            messages, seqs = box.queue, box.seqs
+            assert messages is not None
+            assert seqs is not None
+            if order is None and len(messages) <= most:  # what `take` does, without the call
+                box.queue = box.seqs = None
+            else:
+                messages, seqs = self.boxes.take(box, most if order is None else order.cut(most))
             if plan.expires:
                 self._expire(box, now)
             box.status = BUSY
             self.calls += 1
             assert states is not None
-            return Call(box, encode_request(plan, box.address, states, messages), messages, seqs, len(states))
+            call = Call(box, encode_request(plan, box.address, states, messages), messages, seqs, len(states))
+            box.call = call
+            return call
         return self._next_load()
 
     def _must_wait(self, box: Box) -> bool:
@@ -168,7 +176,7 @@ class Engine:
         box = call.box
         plan = box.plan
         try:
-            if data:
+            if data and not self.effects.apply_scanned(box, data, now):
                 parsed = _parse(data)
                 if data[0] != _RESULT and parsed.HasField("incomplete_invocation_context"):
                     self._register(call, parsed)
@@ -181,6 +189,7 @@ class Engine:
             self.fail(call, str(error), "", now)
             return
         self.calls -= 1
+        box.call = None
         if plan.registers:
             plan.registers = False
             self._release(plan)
@@ -207,6 +216,7 @@ class Engine:
             plan.register(spec, self.names)
         plan.registers = False
         self.calls -= 1
+        call.box.call = None
         self.boxes.give_back(call.box, call.messages, call.seqs)
         self.boxes.rest(call.box)
         self._release(plan)
@@ -224,6 +234,7 @@ class Engine:
         """Note that a call failed. The messages of a batch go again, each alone; a single one goes again later."""
         box = call.box
         self.calls -= 1
+        box.call = None
         self.boxes.give_back(box, call.messages, call.seqs)
         if box.plan.registers:
             self._release(box.plan)
@@ -232,6 +243,17 @@ class Engine:
             self.boxes.rest(box)
             return
         self._hold(box, call.seqs[0], error, detail, now)
+
+    def withdraw(self, call: Call) -> None:
+        """Take back a call that was not made: it is the next one again."""
+        box = call.box
+        self.calls -= 1
+        box.call = None
+        self.boxes.give_back(box, call.messages, call.seqs)
+        box.status = READY
+        self.boxes.ready.appendleft(box)
+        if box.plan.registers:
+            box.plan.probe = False
 
     def _hold(self, box: Box, seq: int, error: str, detail: str, now: int) -> None:
         box.status = FAILING
@@ -288,11 +310,12 @@ class Engine:
 
     def paged(self, rows: Sequence[tuple[int, int, str, bytes]], *, last: bool) -> None:
         """Take messages that were read in turn: seq, function, id, message."""
-        found: list[tuple[int, Box | None, bytes]] = []
+        boxes = self.boxes
         for seq, function, identity, message in rows:
             plan = self.plan_of(function)
-            found.append((seq, None if plan is None else self.boxes.at(plan, identity), message))
-        self.boxes.paged(found, last=last)
+            if plan is not None:  # a function that is gone keeps its messages
+                boxes.put_stored(boxes.at(plan, identity), seq, message)
+        boxes.paged(rows[-1][0] if rows else None, last=last)
 
     def thawed(self, command: LoadParked, rows: Sequence[tuple[int, bytes]], *, last: bool) -> None:
         """Take the parked messages of an address."""
@@ -343,11 +366,7 @@ class Engine:
         for box in self.effects.dirty:
             _save_states(box, delta)
         self.effects.dirty.clear()
-        if boxes.new:
-            delta.queued += [
-                (seq, box.plan.index, box.identity, message, 0) for seq, (box, message) in boxes.new.items()
-            ]
-            boxes.new = {}
+        boxes.save(delta)
         self.timers.save(delta)
         delta.names, self.names.fresh = self.names.fresh, []
         boxes.delta = Delta()

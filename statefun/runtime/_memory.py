@@ -122,9 +122,18 @@ class MemoryStore:
             for name in [name for name, (_, _, at) in cells.items() if at is not None and at <= now]:
                 del cells[name]
 
-    def prune_records(self, upto: int) -> None:
-        """Remove the records up to this one."""
-        self._records = {seq: record for seq, record in self._records.items() if seq > upto}
+    def prune_records(self, upto: int, egress: str | None = None) -> None:
+        """Remove the records up to this one, of an egress or of all."""
+        for row in self._all_records(egress):
+            if row.seq <= upto:
+                del self._records[row.seq]
+
+    def trim_records(self, egress: str, keep: int, upto: int) -> None:
+        """Remove the records of an egress up to this one that are not among its newest ones."""
+        rows = self._all_records(egress)
+        for row in rows[: max(0, len(rows) - keep)]:
+            if row.seq <= upto:
+                del self._records[row.seq]
 
     def meta(self, key: str) -> str | None:
         """Return a fact about the data."""
@@ -197,6 +206,10 @@ class MemoryStore:
     def list_records(self, egress: str | None, after: int, limit: int) -> Sequence[RecordRow]:
         """List records after one."""
         return [row for row in self._all_records(egress) if row.seq > after][:limit]
+
+    def count_records(self, egress: str, after: int) -> int:
+        """Count the records of an egress after one."""
+        return len(self.list_records(egress, after, len(self._records)))
 
     def last_records(self, egress: str | None, limit: int) -> Sequence[RecordRow]:
         """List the newest records."""

@@ -6,13 +6,25 @@ runtime runs: v3 functions register their states by their answers (`IncompleteIn
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
-from statefun._primitives import varint
+from statefun._primitives import VARINTS, varint
 from statefun.address import split_typename
 
-__all__ = ["BATCH", "Expire", "FunctionSpec", "Names", "Plan", "StateCell", "StateSpec", "Wire"]
+__all__ = [
+    "BATCH",
+    "Expire",
+    "FunctionSpec",
+    "Names",
+    "Plan",
+    "StateCell",
+    "StateSpec",
+    "Wire",
+    "text_field",
+    "value_prefix",
+]
 
 Wire = Literal["v2", "v3"]
 Expire = Literal["never", "after-write", "after-call"]
@@ -69,7 +81,8 @@ class StateCell:
     """One registered state of a function, with the parts of it that every request repeats."""
 
     __slots__ = (
-        "bare", "bit", "empty", "expire_ms", "head", "index", "name", "name_id", "prefix", "renewed", "spec", "type_id",
+        "bare", "bit", "empty", "expire_ms", "head", "index", "name", "name_id", "prefix", "renewed", "size", "spec",
+        "type_id",
     )  # fmt: skip
 
     def __init__(self, index: int, spec: StateSpec, wire: Wire, names: Names) -> None:
@@ -86,6 +99,8 @@ class StateCell:
         name = spec.name.encode()
         head = b"\x0a" + varint(len(name)) + name
         self.head: bytes = head + b"\x12"
+        """What stands before the length of a value in a request's entry."""
+        self.size: int = len(self.head)
         self.bare: bytes = b"\x12" + varint(len(head)) + head
         """The whole entry of a request when there is no value."""
         self.expire_ms: int = spec.expire_ms if spec.expire != "never" else 0
@@ -97,8 +112,8 @@ class Plan:
     """One type of function, as the engine works with it."""
 
     __slots__ = (
-        "by_name", "cells", "expires", "id_prefix", "index", "max_batch", "name", "namespace", "prefix", "probe",
-        "registers", "typename", "waiting", "wire",
+        "by_head", "by_name", "cells", "expires", "id_prefix", "index", "max_batch", "name", "namespace", "prefix",
+        "probe", "registers", "typename", "waiting", "wire",
     )  # fmt: skip
 
     def __init__(self, spec: FunctionSpec, wire: Wire, names: Names) -> None:
@@ -109,11 +124,13 @@ class Plan:
         self.index: int = names.id(spec.typename)
         self.wire: Wire = wire
         self.max_batch: int = spec.max_batch if spec.max_batch > 0 else BATCH
-        self.prefix: bytes = _field(b"\x0a", self.namespace) + _field(b"\x12", self.name)
+        self.prefix: bytes = text_field(b"\x0a", self.namespace) + text_field(b"\x12", self.name)
         """The encoded Address up to its id."""
         self.id_prefix: bytes = self.prefix + b"\x1a"
         self.cells: list[StateCell] = []
         self.by_name: dict[str, StateCell] = {}
+        self.by_head: dict[bytes, StateCell] = {}
+        """By what stands in a reply before a value that is written (`_scan`)."""
         self.expires: bool = False
         """Whether any state expires."""
         self.registers: bool = wire == "v3"
@@ -132,19 +149,22 @@ class Plan:
         cell = StateCell(len(self.cells), spec, self.wire, names)
         self.cells.append(cell)
         self.by_name[spec.name] = cell
+        self.by_head[b"\x08\x01" + text_field(b"\x12", spec.name) + b"\x1a"] = cell
         self.expires = self.expires or bool(cell.expire_ms)
 
     def address(self, identity: str) -> bytes:
         """Encode the Address of one instance."""
         data = identity.encode()
-        return b"%b%b%b" % (self.id_prefix, varint(len(data)), data) if data else self.prefix
+        return b"%b%b%b" % (self.id_prefix, VARINTS[len(data)], data) if data else self.prefix
 
 
+@functools.lru_cache(4_096)
 def value_prefix(typename: str, wire: Wire) -> bytes:
     """Encode what stands before the length of a message's or a state's bytes."""
-    return _field(b"\x0a", typename) + (b"\x10\x01\x1a" if wire == "v3" else b"\x12")
+    return text_field(b"\x0a", typename) + (b"\x10\x01\x1a" if wire == "v3" else b"\x12")
 
 
-def _field(tag: bytes, text: str) -> bytes:
+def text_field(tag: bytes, text: str) -> bytes:
+    """Encode a field that is text; an empty one is not on the wire."""
     data = text.encode()
     return tag + varint(len(data)) + data if data else b""

@@ -6,6 +6,8 @@ Here: `run_app`. What it prints goes to standard error; records go to standard o
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
 import os
 import sys
@@ -25,7 +27,7 @@ from statefun.runtime._assembly import DATABASE, Runtime
 from statefun.runtime._catalog import StoredCatalog
 from statefun.runtime._control import ControlServer
 from statefun.runtime._delta import Delta
-from statefun.runtime._driver import Driver, Pace
+from statefun.runtime._driver import Driver
 from statefun.runtime._endpoint import TIMEOUT_S
 from statefun.runtime._http_endpoint import HttpEndpoint
 from statefun.runtime._http_ingress import HttpIngress
@@ -33,11 +35,12 @@ from statefun.runtime._jsonl import LineReader, LineWriter
 from statefun.runtime._operations import OFFSET, Operations
 from statefun.runtime._plans import Wire
 from statefun.runtime._reload import Reloader
+from statefun.runtime._retention import RECORDS, Retention
 from statefun.runtime._session import Beside, run_driver
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
-from statefun.runtime._surroundings import PORT, Surroundings, egress_names, routes, surroundings
-from statefun.runtime._values import brief
+from statefun.runtime._surroundings import PORT, Surroundings, egress_names, kept, routes, surroundings
+from statefun.runtime._values import Json, ValueProblem, Values, brief
 from statefun.runtime._web import listen, serve
 
 __all__ = ["ReadFile", "RunOptions", "run_app"]
@@ -77,7 +80,7 @@ class RunOptions:
     wire: Wire | None = None
     """None: what module.yaml says, else v3."""
     stub_kafka: Path | None = None
-    keep: int = 100_000
+    keep: int = RECORDS
     timeout: float | None = None
     """Seconds; None: what module.yaml says of an endpoint, else 60."""
     reload: bool = False
@@ -117,12 +120,12 @@ def _leave(abandoned: int, *, stopped: bool) -> NoReturn:
 def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | None]:
     """Open the data folder for what is to run: an app in this process, or the endpoints of a module.yaml."""
     if options.app.endswith((".yaml", ".yml")):
-        module = read(options.app)
+        module = read(options.app, runtime="embedded")
         endpoint = HttpEndpoint(routes(module, options.timeout))
         runtime = Runtime(endpoint, StoredCatalog(), options.data, wire=module.wire, egresses=egress_names(module))
         return runtime, module, endpoint
     functions = load_app(options.app)
-    named = None if options.module is None else read(str(options.module))
+    named = None if options.module is None else read(str(options.module), runtime="embedded")
     if named is not None:
         require(functions, named)
     runtime = Runtime.in_process(
@@ -149,17 +152,21 @@ async def _run(
     options: RunOptions, runtime: Runtime, module: Module | None, endpoint: HttpEndpoint | None, reloader: Reloader
 ) -> bool:
     clock: Clock = RecordClock() if options.clock == "records" else WallClock(int(runtime.store.meta(OFFSET) or 0))
-    driver = Driver(runtime.pump, clock, pace=Pace(keep=options.keep), exit_at_end=options.exit_at_end)
+    retention = Retention(runtime.store, options.keep, {} if module is None else kept(module))
+    driver = Driver(runtime.pump, clock, retention=retention, exit_at_end=options.exit_at_end)
     loop = asyncio.get_running_loop()
     around = Surroundings()
     if module is not None:
         around = surroundings(
-            module, runtime.values, runtime.wire, stub=options.stub_kafka, wake=lambda: _wake(loop, driver)
-        )
+            module, runtime.values, runtime.wire, stub=options.stub_kafka, wake=lambda: _wake(loop, driver),
+            moved=driver.moved, name=runtime.name,
+        )  # fmt: skip
     driver.sources += [*around.sources, *_sources(options, runtime, driver)]
     driver.sinks += [*around.sinks, *_sinks(options, runtime, module)]
+    driver.senders.all += around.senders
+    driver.pace = around.pace
     driver.on_commit.append(_log_failures(runtime))
-    operations = Operations(runtime.engine, runtime.store, runtime.values, clock)
+    operations = Operations(runtime.engine, runtime.store, runtime.values, clock, driver.senders)
     beside: list[Beside] = [ControlServer(driver, operations, runtime.data).serve]
     say(f"data: {runtime.data / DATABASE} (statefun status, state ls, tail look at it; statefun reset wipes it)")
     port = options.port if module is None or options.port != PORT else None
@@ -176,7 +183,7 @@ async def _run(
             reloader.keep(sock)
         beside.append(_served(make_app(driver), sock))
         place = "{}:{}".format(*sock.getsockname()[:2])
-        example = f", e.g. {_example(runtime, place)}" if what.startswith("messages") else ""
+        example = f"\n  {_example(runtime, place)}" if what.startswith("messages") else ""
         say(f"{what} http://{place}{example}")
     if options.reload:
         beside.append(reloader.watch)
@@ -241,5 +248,16 @@ def _example(runtime: Runtime, place: str) -> str:
         for typename in known.accepts:
             if runtime.values.can_encode(typename):
                 kind = f"application/json; type={brief(typename)}"
-                return f"curl http://{place}/{name}/me -H 'content-type: {kind}' -d '…'"
+                body = _body(runtime.values, typename)
+                return f"curl http://{place}/{name}/me \\\n    -H 'content-type: {kind}' -d '{body}'"
     return f"curl http://{place}/<namespace>/<name>/<id> -d '…'"
+
+
+def _body(values: Values, typename: str) -> str:
+    """Return JSON that can become a message of a type, to be pasted into a shell."""
+    samples: tuple[Json, ...] = ({}, "hello", 1, True)
+    for value in samples:
+        with contextlib.suppress(ValueProblem):
+            values.encode(typename, value)
+            return json.dumps(value)
+    return "…"

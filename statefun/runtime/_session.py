@@ -39,20 +39,23 @@ async def run_driver(driver: Driver, *, progress: TextIO | None = None, beside: 
     with _signals(driver):
         try:
             await driver.run()
-        finally:
+        except BaseException:
             over.set()
-            await _end(helpers)
+            await _end(helpers)  # what they may have raised on top of it is of no interest
+            raise
+        over.set()
+        for result in await _end(helpers):
+            if isinstance(result, Exception):
+                raise result
 
 
-async def _end(helpers: Sequence[asyncio.Future[None]]) -> None:
-    """Give what runs beside a while to end; raise what one of them raised."""
+async def _end(helpers: Sequence[asyncio.Future[None]]) -> list[BaseException | None]:
+    """Give what runs beside a while to end; return what each raised."""
     if helpers:
         _, late = await asyncio.wait(helpers, timeout=_GRACE_S)
         for helper in late:
             helper.cancel()
-    for result in await asyncio.gather(*helpers, return_exceptions=True):
-        if isinstance(result, Exception):
-            raise result
+    return await asyncio.gather(*helpers, return_exceptions=True)
 
 
 @contextlib.contextmanager

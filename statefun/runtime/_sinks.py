@@ -7,6 +7,7 @@ again: so a crash at any point neither loses nor doubles a line.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -99,7 +100,8 @@ class FileSink:
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what a full disk did not take is in the store, and comes again
+                self._file.close()
 
 
 class StdoutSink:

@@ -196,10 +196,21 @@ class SqliteStore:
         self._run("sweep_states", now)
         self._run("sweep_answers", now - 24 * 3_600_000)
 
-    def prune_records(self, upto: int) -> None:
-        """Remove the records up to this one."""
-        self.put_meta("records", str(upto))
-        self._run("prune_records", upto)
+    def prune_records(self, upto: int, egress: str | None = None) -> None:
+        """Remove the records up to this one, of an egress or of all."""
+        self._keep_number()
+        self._run("prune_records", upto, self._number(egress))
+
+    def trim_records(self, egress: str, keep: int, upto: int) -> None:
+        """Remove the records of an egress up to this one that are not among its newest ones."""
+        self._keep_number()
+        self._run("trim_records", self._number(egress), keep, upto)
+
+    def _keep_number(self) -> None:
+        """Note the highest number of a record: the next one is higher, also when there is none left."""
+        last = self._rows("last_record")[0][0]
+        if last > int(self.meta("records") or 0):
+            self.put_meta("records", str(last))
 
     def _run(self, name: str, *parameters: object) -> None:
         with self._explained("written"):
@@ -287,6 +298,10 @@ class SqliteStore:
         """List records after one."""
         return self._records(self._all("list_records", self._number(egress), after, limit))
 
+    def count_records(self, egress: str, after: int) -> int:
+        """Count the records of an egress after one."""
+        return self._rows("count_records", self._number(egress), after)[0][0]
+
     def last_records(self, egress: str | None, limit: int) -> Sequence[RecordRow]:
         """List the newest records."""
         return self._records(self._all("last_records", self._number(egress), limit))
@@ -324,6 +339,8 @@ def _help(error: sqlite3.Error) -> str:
     text = str(error)
     if "full" in text:
         return "make room on the disk and start again: what was committed is there"
+    if "I/O error" in text:  # a limit of the file's size is one, too
+        return "is the disk full, or failing? What was committed is there: make room and start again"
     if "malformed" in text or "not a database" in text:
         return "`statefun doctor` says what is damaged; put a copy back, or start afresh in another folder with --data"
     if "locked" in text:

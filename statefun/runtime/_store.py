@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from statefun.errors import ConfigError
 from statefun.runtime._commands import Start, Stored
@@ -44,8 +44,7 @@ class MessageRow:
     message: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordRow:
+class RecordRow(NamedTuple):
     """A record that left, or is about to."""
 
     seq: int
@@ -101,8 +100,12 @@ class Store(Protocol):
         """Remove the states that have expired."""
         ...
 
-    def prune_records(self, upto: int) -> None:
-        """Remove the records up to this one."""
+    def prune_records(self, upto: int, egress: str | None = None) -> None:
+        """Remove the records up to this one, of an egress or of all."""
+        ...
+
+    def trim_records(self, egress: str, keep: int, upto: int) -> None:
+        """Remove the records of an egress up to this one that are not among its newest `keep`."""
         ...
 
     def meta(self, key: str) -> str | None:
@@ -149,6 +152,10 @@ class Store(Protocol):
 
     def list_records(self, egress: str | None, after: int, limit: int) -> Sequence[RecordRow]:
         """List records after one."""
+        ...
+
+    def count_records(self, egress: str, after: int) -> int:
+        """Count the records of an egress after one."""
         ...
 
     def last_records(self, egress: str | None, limit: int) -> Sequence[RecordRow]:

@@ -1,7 +1,7 @@
 """What a module.yaml surrounds an app with: endpoints, ingresses, egresses.
 
-Here: a `Module` into routes, sources, sinks and doors. Kafka and Kinesis are not served yet; with a folder to stub
-them, a topic is a JSONL file of its name.
+Here: a `Module` into routes, sources, sinks, senders and doors. Kinesis is not served; with a folder to stub Kafka and
+it, a topic is a JSONL file of its name.
 """
 
 from __future__ import annotations
@@ -41,38 +41,46 @@ from statefun.runtime._driver import Driver
 from statefun.runtime._endpoint import listed
 from statefun.runtime._http_endpoint import Route, Transport
 from statefun.runtime._jsonl import LineReader, LineWriter
+from statefun.runtime._kafka_link import link_of
+from statefun.runtime._kafka_source import kafka_sources
+from statefun.runtime._pace import FLOOD, Pace
 from statefun.runtime._plans import Wire
+from statefun.runtime._retention import Keep
+from statefun.runtime._senders import Sender
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
+from statefun.runtime._tls import Certificates
 from statefun.runtime._values import Values
 
-__all__ = ["Surroundings", "egress_names", "routes", "surroundings"]
+__all__ = ["Surroundings", "egress_names", "kept", "routes", "surroundings"]
 
 PORT = 8080
+OKHTTP_IDLE_S = 300.0
+"""How long OkHttp keeps an idle connection."""
 KAFKA_LINE = RecordFields(id="key", value="value", time="time")
 """A line that stands for a Kafka record."""
 
 
 def routes(module: Module, timeout_s: float | None = None) -> list[Route]:
     """Return where each function is called; `timeout_s` goes before the limits of the file."""
-    made = [_route(endpoint) for endpoint in module.endpoints]
+    made = [_route(endpoint, Path(module.path).parent) for endpoint in module.endpoints]
     if timeout_s is None:
         return made
     return [replace(route, transport=replace(route.transport, call=timeout_s)) for route in made]
 
 
-def _route(endpoint: Endpoint) -> Route:
+def _route(endpoint: Endpoint, base: Path) -> Route:
     return Route(
         namespace=endpoint.pattern.namespace,
         name=endpoint.pattern.name,
         url=endpoint.url,
-        transport=_transport(endpoint.transport),
+        transport=_transport(endpoint.transport, base),
         max_batch=endpoint.max_num_batch_requests,
         states=listed(endpoint),
     )
 
 
-def _transport(transport: OkHttpTransport | AsyncTransport) -> Transport:
+def _transport(transport: OkHttpTransport | AsyncTransport, base: Path) -> Transport:
     match transport:
         case OkHttpTransport():
             return Transport(
@@ -80,6 +88,8 @@ def _transport(transport: OkHttpTransport | AsyncTransport) -> Transport:
                 call=transport.call.total_seconds(),
                 connect=transport.connect.total_seconds(),
                 read=transport.read.total_seconds(),
+                write=transport.write.total_seconds(),
+                pool_ttl=OKHTTP_IDLE_S,
                 largest=1 << 31,
             )
         case AsyncTransport():
@@ -88,15 +98,40 @@ def _transport(transport: OkHttpTransport | AsyncTransport) -> Transport:
                 call=transport.call.total_seconds(),
                 connect=transport.connect.total_seconds(),
                 pool_size=transport.pool_size,
+                pool_ttl=transport.pool_ttl.total_seconds() or None,
                 largest=transport.payload_max_bytes,
+                certificates=_certificates(transport, base),
             )
         case _:
             assert_never(transport)
 
 
+def _certificates(transport: AsyncTransport, base: Path) -> Certificates | None:
+    made = Certificates(
+        base=base,
+        trust_cacerts=transport.trust_cacerts,
+        client_cert=transport.client_cert,
+        client_key=transport.client_key,
+        client_key_password=transport.client_key_password,
+    )
+    return None if made == Certificates(base=base) else made
+
+
 def egress_names(module: Module) -> set[str]:
     """Return the egresses that functions may send to."""
     return {egress.id for egress in module.egresses}
+
+
+def kept(module: Module) -> dict[str, Keep]:
+    """Return how much stays of the egresses that the file says it of."""
+    return {
+        egress.id: Keep(
+            records=egress.records,
+            age_ms=None if egress.retention is None else int(egress.retention.total_seconds() * 1_000),
+        )
+        for egress in module.egresses
+        if isinstance(egress, KeptEgress)
+    }
 
 
 @dataclass(slots=True)
@@ -105,21 +140,31 @@ class Surroundings:
 
     sources: list[Source] = field(default_factory=list[Source])
     sinks: list[Sink] = field(default_factory=list[Sink])
+    senders: list[Sender] = field(default_factory=list[Sender])
+    pace: Pace = field(default_factory=Pace)
     doors: list[tuple[str, Callable[[Driver], ASGIApp], str, int]] = field(
         default_factory=list[tuple[str, Callable[[Driver], ASGIApp], str, int]]
     )
 
 
 def surroundings(
-    module: Module, values: Values, wire: Wire, *, stub: Path | None, wake: Callable[[], None]
-) -> Surroundings:
-    """Make what a file names. Raises ConfigError for what cannot be served."""
+    module: Module, values: Values, wire: Wire, *, stub: Path | None, wake: Callable[[], None],
+    moved: Callable[[str], None], name: Callable[[], str],
+) -> Surroundings:  # fmt: skip
+    """Make what a file names; `name` is that of the data folder, for Kafka. Raises ConfigError for what cannot be."""
     made = Surroundings()
     base = Path(module.path).parent
     for ingress in module.ingresses:
-        _add_ingress(made, ingress, base, values, wire, stub=stub, wake=wake)
+        if isinstance(ingress, KafkaIngress) and stub is None:
+            made.sources += kafka_sources(ingress, wire, wake, moved)
+            made.pace = FLOOD
+        else:
+            _add_ingress(made, ingress, base, values, wire, stub=stub, wake=wake)
     for egress in module.egresses:
-        _add_egress(made, egress, base, values, stub=stub)
+        if isinstance(egress, KafkaEgress) and stub is None:
+            made.senders.append(Sender(egress.id, link_of(egress, f"statefun-{name()}-{egress.id}"), wake))
+        else:
+            _add_egress(made, egress, base, values, stub=stub)
     return made
 
 
@@ -168,7 +213,7 @@ def _stubbed_topics(
 
 def _needs_stub(what: str) -> ConfigError:
     help = "--stub-kafka DIR reads and writes JSONL files of the topics' names instead"
-    return ConfigError(with_help(f"the {what} is Kafka or Kinesis, which is not connected", help))
+    return ConfigError(with_help(f"the {what} is Kinesis, which is not connected", help))
 
 
 def _add_egress(made: Surroundings, egress: Egress, base: Path, values: Values, *, stub: Path | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from typing_extensions import Self
 
-__all__ = ["Kafka", "Record"]
+__all__ = ["Kafka", "Reader", "Record"]
 
 Headers = list[tuple[str, bytes | str | None]]
 
@@ -67,14 +67,13 @@ class Kafka:
                     producer.poll(0.1)
         assert producer.flush(60) == 0
 
-    def producer(self) -> Producer:
+    def producer(self, settings: Mapping[str, str | int | bool] | None = None) -> Producer:
         """Make a producer of this broker."""
-        return Producer(
-            {"bootstrap.servers": self.address, "linger.ms": 1, "message.max.bytes": 20_000_000, "acks": "all"}
-        )
+        known = {"bootstrap.servers": self.address, "linger.ms": 1, "message.max.bytes": 20_000_000, "acks": "all"}
+        return Producer({**known, **(settings or {})})
 
     def read(
-        self, topics: Iterable[str], count: int, *, seconds: float = 60, quiet: float = 1, committed: bool = True
+        self, topics: Iterable[str], count: int, *, seconds: float = 120, quiet: float = 0.7, committed: bool = True
     ) -> list[Record]:
         """Return all that topics hold, in the order of each partition.
 
@@ -121,6 +120,10 @@ class Reader:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the broker."""
         self._consumer.close()
 
     def some(self, *, most: int = 500, seconds: float = 0.1) -> list[Record]:

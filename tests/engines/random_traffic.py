@@ -89,7 +89,7 @@ class Maker:
     """Makes up messages, one after the other."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)  # noqa: S311  # no secret
+        self.chance = random.Random(seed)  # no secret
         self.traffic = Traffic(seed, tuple(f"s{seed}-{number}" for number in range(IDS)))
         self.addresses = self.traffic.addresses
         self.number = 0

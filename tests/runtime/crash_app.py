@@ -12,6 +12,7 @@ from statefun.runtime import Driver, RecordClock, RecordFields, Runtime
 from statefun.runtime._boxes import Limits
 from statefun.runtime._driver import Pace
 from statefun.runtime._jsonl import LineWriter
+from statefun.runtime._retention import Keep, Retention
 from statefun.runtime._sinks import FileSink
 
 functions = StatefulFunctions()
@@ -48,8 +49,10 @@ def main(folder: Path) -> None:
         fields = RecordFields(id="id", value="value", time="time", time_unit="milliseconds")
         source = runtime.jsonl(folder / "in.jsonl", to="t/first", type="long", fields=fields)
         sink = FileSink(folder / "out.jsonl", LineWriter(runtime.values), "t/out")
-        pace = Pace(group=16, keep=100)
-        driver = Driver(runtime.pump, RecordClock(), sources=[source], sinks=[sink], pace=pace, exit_at_end=True)
+        driver = Driver(
+            runtime.pump, RecordClock(), sources=[source], sinks=[sink], pace=Pace(group=16),
+            retention=Retention(runtime.store, 20, {"t/out": Keep(records=10)}), exit_at_end=True,
+        )  # fmt: skip
         asyncio.run(driver.run())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -24,6 +25,7 @@ from statefun.errors import ConfigError
 from statefun.recording import read
 from statefun.serving import _server
 from statefun.serving._server import ServeOptions
+from tests.certificates import make_certificates
 from tests.peer import request, typed
 from tests.served import Got, ask, got, until, visit
 
@@ -283,23 +285,10 @@ def test_record(start: Start, tmp_path: Path) -> None:
     assert [(one.request, one.reply) for one in read(tmp_path / "kept")] == [(numbered(7), answer.body)]
 
 
-def openssl(folder: Path, *arguments: str) -> None:
-    """Run openssl."""
-    subprocess.run(("openssl", *arguments), cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an authority, and a certificate of it for a server and for a client."""
-    folder = tmp_path_factory.mktemp("tls")
-    new = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
-    openssl(folder, "req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test")
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-    for name in ("server", "client"):
-        openssl(folder, "req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san")
-        openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signed)
-    return folder
+    return make_certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize("mutual", [False, True])
@@ -376,6 +365,25 @@ def test_module_that_fits(start: Start, tmp_path: Path) -> None:
     )
     server = start("--port", "0", "--module", "module.yaml", "--linger", "0")
     assert server.end() == 0
+
+
+def test_a_reply_does_not_wait() -> None:
+    """The replies of a connection that is kept alive are sent at once, without Nagle's algorithm."""
+
+    async def accepted(listener: socket.socket) -> int:
+        options: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            sock = cast("socket.socket", writer.get_extra_info("socket"))
+            options.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=listener):
+            with socket.create_connection(listener.getsockname()):
+                return await options
+
+    with _server._listening(ServeOptions(app="shop:functions", port=0)) as listener:
+        assert asyncio.run(accepted(listener)) != 0
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

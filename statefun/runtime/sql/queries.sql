@@ -48,8 +48,11 @@ select sender, token, seq from delayed where token <> ''
 -- add_record: a record for an egress
 insert into record values (?, ?, ?, ?)
 
--- prune_records: records of an egress that are older than what is kept
-delete from record where seq <= ?
+-- prune_records: records of an egress, or of all, that are older than what is kept
+delete from record where seq <= ?1 and (?2 is null or egress = ?2)
+
+-- trim_records: records of an egress beyond the newest ones
+delete from record where egress = ?1 and seq <= ?3 and seq <= (select seq from record where egress = ?1 order by seq desc limit 1 offset ?2)
 
 -- put_failure: an address that fails
 insert into failure values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do update set seq = excluded.seq, attempts = excluded.attempts, first_at = excluded.first_at, last_at = excluded.last_at, retry_at = excluded.retry_at, error = excluded.error, detail = excluded.detail
@@ -104,6 +107,9 @@ select seq, function, id, message, error, at from skipped order by seq limit ?
 
 -- list_records: records of an egress, or of all, after one
 select seq, egress, typename, value from record where (?1 is null or egress = ?1) and seq > ?2 order by seq limit ?3
+
+-- count_records: how many records of an egress come after one
+select count(*) from record where egress = ? and seq > ?
 
 -- last_records: the newest records of an egress, or of all
 select seq, egress, typename, value from (select * from record where (?1 is null or egress = ?1) order by seq desc limit ?2) order by seq

@@ -1,0 +1,280 @@
+"""How records get into Kafka: in transactions that leave a mark, or one by one until each has arrived.
+
+Here: `Link`, what the sender needs of one, and its two kinds. A link that has failed in any way is mended by `recover`,
+which is also how it begins: there is one way back, and it is taken at every start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from statefun.module._model import ExactlyOnce, KafkaEgress
+from statefun.runtime._kafka_client import ask_again, client, describe, error_of, never, settings, wrong
+from statefun.runtime._kafka_records import Outgoing
+from statefun.runtime._outbox import Mark
+from statefun.runtime._sinks import SinkError
+
+if TYPE_CHECKING:
+    import confluent_kafka
+
+__all__ = ["Away", "Link", "PlainLink", "RefusedRecord", "TransactionalLink", "Unusable", "link_of"]
+
+_ANSWER_S = 10.0
+_DELIVERY_S = 30.0
+T = TypeVar("T")
+
+
+class Away(Exception):
+    """It did not work, and may the next time."""
+
+
+class RefusedRecord(Exception):
+    """Kafka will never take this record; if `sure` is False, this or another one of those that were sent."""
+
+    def __init__(self, seq: int, text: str, *, sure: bool = True) -> None:
+        super().__init__(text)
+        self.seq = seq
+        self.sure = sure
+
+
+class Unusable(Exception):
+    """Nothing can be sent until somebody changes a setting or a permission."""
+
+
+class Link(Protocol):
+    """A way into Kafka. Both methods raise Away and Unusable."""
+
+    exact: bool
+    """Whether a mark goes with each batch."""
+
+    def recover(self, topic: str) -> Mark | None:
+        """Begin anew: what was under way is in or given up after it. Return the mark under this topic."""
+        ...
+
+    def send(self, rows: Sequence[Outgoing], tag: str, topic: str) -> None:
+        """Send records, all or none where it is exact. Raises RefusedRecord."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class PlainLink:
+    """Records one by one: after a failure some may be there twice."""
+
+    exact = False
+
+    def __init__(self, egress: KafkaEgress) -> None:
+        self._who = f"egress {egress.id!r}"
+        self._kafka = client(self._who)
+        self._settings: dict[str, object] = {
+            "enable.idempotence": True,
+            "topic.metadata.propagation.max.ms": 5_000,  # a topic that is not there after this is not there
+            **settings(self._who, egress.address, egress.properties),
+            "delivery.report.only.error": True,
+            "on_delivery": self._undelivered,
+        }
+        self._settings.setdefault("linger.ms", 5)
+        self._rows: Sequence[Outgoing] = ()
+        self._refused: RefusedRecord | None = None
+        self._failed: str | None = None
+        self._producer: confluent_kafka.Producer | None = self._produce()
+
+    def _produce(self) -> confluent_kafka.Producer:
+        try:
+            return self._kafka.Producer(self._settings)
+        except self._kafka.KafkaException as error:
+            raise SinkError(f"{self._who}: {describe(error_of(error))}") from error
+
+    def _undelivered(self, error: confluent_kafka.KafkaError | None, _message: confluent_kafka.Message) -> None:
+        if error is None:
+            return
+        self._failed = describe(error)
+        if never(error) and self._refused is None:
+            first = self._rows[0]  # the broker refuses what came in one request, and does not say which
+            text = f"{len(first.value)} bytes: {describe(error)}"
+            self._refused = RefusedRecord(first.seq, text, sure=len(self._rows) == 1)
+
+    def recover(self, topic: str) -> Mark | None:  # noqa: ARG002 -- it leaves no marks
+        """Begin with a new producer."""
+        self._producer = None
+        self._producer = self._produce()
+        return None
+
+    def send(self, rows: Sequence[Outgoing], tag: str, topic: str) -> None:  # noqa: ARG002 -- as above
+        """Send records, and wait until each has arrived."""
+        producer = self._fresh(rows)
+        self._push(producer, rows)
+        self._deliver(producer)
+
+    def _fresh(self, rows: Sequence[Outgoing]) -> confluent_kafka.Producer:
+        if self._producer is None:
+            raise Away("there is no producer")
+        self._rows, self._refused, self._failed = rows, None, None
+        return self._producer
+
+    def _push(self, producer: confluent_kafka.Producer, rows: Sequence[Outgoing]) -> None:
+        refusal, end = self._kafka.KafkaException, time.monotonic() + _DELIVERY_S
+        for row in rows:
+            while True:
+                try:
+                    if row.headers is None:
+                        producer.produce(row.topic, row.value, row.key)
+                    else:
+                        producer.produce(row.topic, row.value, row.key, headers=list(row.headers))
+                    break
+                except BufferError:  # the client's queue is full
+                    producer.poll(0.1)
+                    if time.monotonic() > end:
+                        raise Away("the brokers take nothing") from None
+                except refusal as error:
+                    problem = error_of(error)
+                    if never(problem):
+                        raise RefusedRecord(row.seq, f"{len(row.value)} bytes: {describe(problem)}") from error
+                    raise self._kind(error) from error
+
+    def _deliver(self, producer: confluent_kafka.Producer) -> None:
+        try:
+            left = producer.flush(_DELIVERY_S)
+        except self._kafka.KafkaException as error:
+            raise self._kind(error) from error
+        except SystemError as error:  # a fatal error, which the client raises while it calls `_undelivered`
+            raise Away(str(error.__cause__ or error)) from error
+        if self._refused is not None:
+            raise self._refused
+        if left or self._failed is not None:
+            raise Away(self._failed or "the brokers take nothing")
+
+    def _kind(self, error: BaseException) -> Away | Unusable:
+        problem = error_of(error)
+        return Unusable(describe(problem)) if wrong(problem) else Away(describe(problem))
+
+    def close(self) -> None:
+        """Drop what is not delivered: it is in the store."""
+        if self._producer is not None:
+            with contextlib.suppress(self._kafka.KafkaException):
+                self._producer.purge()
+            self._producer = None
+
+
+class TransactionalLink(PlainLink):
+    """A batch, one transaction, which also commits a mark: an offset of a group of its own, with the tag as metadata.
+
+    `crash` is called at each point where a process may die; tests let it die there.
+    """
+
+    exact = True
+
+    def __init__(
+        self, egress: KafkaEgress, delivery: ExactlyOnce, name: str, crash: Callable[[str], None] = lambda _point: None
+    ) -> None:
+        self.name = egress.properties.get("transactional.id") or name
+        timeout = max(1, int(delivery.timeout.total_seconds() * 1_000))
+        self._transactional = {
+            "transactional.id": self.name,
+            "transaction.timeout.ms": timeout,
+            # The broker answers "not yet" while it still closes the transaction before; the client then waits this
+            # long, and its default of 100 ms would be the time of nearly every transaction.
+            "retry.backoff.ms": 10,
+        }
+        self._crash = crash
+        super().__init__(egress)
+        # Never assigned: it only names the group, and reads the mark back. Marks of open transactions are waited for.
+        self._marker = self._kafka.Consumer(
+            {
+                **{
+                    key: value
+                    for key, value in self._settings.items()
+                    if key in _SHARED or key.startswith(_SHARED_HEADS)
+                },
+                "group.id": self.name,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+            }
+        )
+
+    def _produce(self) -> confluent_kafka.Producer:
+        self._settings = {**self._settings, **self._transactional}
+        return super()._produce()
+
+    def recover(self, topic: str) -> Mark | None:
+        """Fence whoever was there before, give up what it left open, and read the mark: only then is it final."""
+        super().recover(topic)
+        producer = self._producer
+        assert producer is not None
+        self._producer = None
+        self._retry(lambda: producer.init_transactions(_ANSWER_S))
+        mark = self._read(topic) if topic else None
+        self._producer = producer
+        self._crash("recovered")
+        return mark
+
+    def _read(self, topic: str) -> Mark | None:
+        def read() -> confluent_kafka.TopicPartition:
+            found = self._marker.committed([self._kafka.TopicPartition(topic, 0)], 5.0)[0]
+            if found.error is not None:  # then its offset says nothing
+                raise self._kafka.KafkaException(found.error)
+            return found
+
+        found = self._retry(read)
+        return None if found.offset < 0 else Mark(found.offset, found.metadata or "")
+
+    def send(self, rows: Sequence[Outgoing], tag: str, topic: str) -> None:
+        """Send records in one transaction with the mark."""
+        producer = self._fresh(rows)
+        try:
+            producer.begin_transaction()
+            self._crash("begun")
+            self._push(producer, rows)
+            self._crash("produced")
+            self._deliver(producer)  # a commit would do it, too; so the broker has time to close the one before
+            self._crash("delivered")
+            mark = self._kafka.TopicPartition(topic, 0, rows[-1].seq, tag)
+            group = self._marker.consumer_group_metadata()
+            self._retry(lambda: producer.send_offsets_to_transaction([mark], group, _ANSWER_S))
+            self._crash("marked")
+            self._retry(lambda: producer.commit_transaction(_ANSWER_S))  # one that timed out is taken up again
+            self._crash("committed")
+        except self._kafka.KafkaException as error:
+            if self._refused is not None:
+                raise self._refused from error
+            raise self._kind(error) from error
+        except BaseException:
+            self._producer = None
+            raise
+
+    def _retry(self, call: Callable[[], T], most_s: float = 60.0) -> T:
+        end, pause = time.monotonic() + most_s, 0.05
+        while True:
+            try:
+                return call()
+            except self._kafka.KafkaException as error:  # noqa: PERF203 -- again and again is the point
+                if not ask_again(error_of(error)) or time.monotonic() > end:
+                    raise self._kind(error) from error
+                time.sleep(pause)
+                pause = min(pause * 2, 1.0)
+
+    def close(self) -> None:
+        """Let go of it; the broker gives up what is under way when the next one begins."""
+        super().close()
+        self._marker.close()
+
+
+_SHARED = frozenset(("bootstrap.servers", "logger", "client.id", "debug"))
+_SHARED_HEADS = ("security.", "sasl.", "ssl.", "socket.", "broker.address", "test.")
+
+
+def link_of(egress: KafkaEgress, name: str) -> Callable[[], Link]:
+    """Return what makes the link that a module.yaml asks for; `none` is served as at-least-once.
+
+    Raises ConfigError without Kafka's client.
+    """
+    client(f"egress {egress.id!r}")
+    delivery = egress.delivery
+    if isinstance(delivery, ExactlyOnce):
+        return lambda: TransactionalLink(egress, delivery, name)
+    return lambda: PlainLink(egress)
