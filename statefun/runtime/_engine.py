@@ -88,7 +88,7 @@ class Engine:
         """Add a message from an ingress; `argument` is its encoded TypedValue or Any."""
         boxes = self.boxes
         address = plan.address(identity)
-        box = boxes.young.get(address) or boxes.at(plan, identity)
+        box = boxes.young.get(address) or boxes.enter(address, plan, identity)
         boxes.put(box, b"\x12%b%b" % (VARINTS[len(argument)], argument))
 
     # --- out ---
