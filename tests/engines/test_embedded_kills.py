@@ -35,7 +35,7 @@ EACH_S = 3.0
 def test_kills(folder: Path) -> None:
     """The runtime and the broker are killed (-9) at random times under load: each record is counted once, in order."""
     seed = random.randrange(2**32)
-    chance = random.Random(seed)  # noqa: S311  # no secret
+    chance = random.Random(seed)  # no secret
     deaths = ["runtime"] * KILLS + ["broker"] * BROKER_KILLS
     chance.shuffle(deaths)
     broker = Broker.start(folder / "kafka")

@@ -40,7 +40,7 @@ def storm(kafka: Kafka, folder: Path, *, records: int, rate: int, kills: int) ->
     kafka.renew("numbers", "counted", partitions=2)
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    chance = random.Random(seed)  # noqa: S311  # no secret
+    chance = random.Random(seed)  # no secret
     with served(COUNTING, folder / "served.log") as function:
         module = folder / "module.yaml"
         statefun(COUNTING, "module", COUNTING.name, "--endpoint", function.url, "--kafka", kafka.address,
