@@ -55,11 +55,18 @@ def test_none() -> None:
 def test_a_call_that_hangs() -> None:
     """A call of the client that does not come back is left behind: the link begins anew."""
     limited, over = _Limited(), threading.Event()
+
+    def lost() -> None:
+        raise KeyError("x")
+
+    def hang() -> None:
+        over.wait(20)
+
     limited.call(lambda: None, 5)
     with pytest.raises(KeyError, match=r"^'x'$"):
-        limited.call(lambda: {}["x"], 5)
+        limited.call(lost, 5)
     with pytest.raises(Away, match=r"^the client does not come back$"):
-        limited.call(lambda: over.wait(20) and None, 0.1)
+        limited.call(hang, 0.1)
     over.set()
     limited.end()
 
