@@ -168,7 +168,9 @@ class Driver:
             return True
         if not self._exit_at_end or self._tasks or self._committed or self._written or not self.senders.idle():
             return False
-        return all(source.ended for source in self.sources) and not self.engine.has_work()
+        due = self.engine.next_due()
+        is_due = due is not None and due <= self.clock.now()
+        return all(source.ended for source in self.sources) and not self.engine.has_work() and not is_due
 
     def _turn(self) -> bool:
         """Work on one group and commit it; tell whether there was anything."""

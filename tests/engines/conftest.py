@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say what the tests' own marks mean."""
+    """Say what the tests' own marks mean; end as by Ctrl-C when somebody ends the tests, so that nothing is left."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
 

@@ -73,7 +73,7 @@ class Kafka:
         return Producer({**known, **(settings or {})})
 
     def read(
-        self, topics: Iterable[str], count: int, *, seconds: float = 30, quiet: float = 0.7, committed: bool = True
+        self, topics: Iterable[str], count: int, *, seconds: float = 120, quiet: float = 0.7, committed: bool = True
     ) -> list[Record]:
         """Return all that topics hold, in the order of each partition.
 
