@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all test-pythons test-protobufs test-mutations test-recorded test-kills engines engines-all \
+.PHONY: help test test-all test-pythons test-protobufs test-mutations test-recorded test-kills test-soak engines engines-all \
 	demo bench protos format lock clean
 
 help:  ## list the targets
@@ -13,7 +13,7 @@ help:  ## list the targets
 test: .venv/ready  ## run every check, as a change must pass it
 	@$(BIN)/python tools/check.py
 
-test-all: test test-pythons test-protobufs test-mutations test-recorded test-kills  ## this, and every other test below
+test-all: test test-pythons test-protobufs test-mutations test-recorded test-kills test-soak  ## this, and every other test below
 
 test-pythons: .venv/ready  ## run the tests on every CPython of this machine
 	@$(BIN)/python tools/matrix.py pythons
@@ -36,9 +36,12 @@ engines-all: .venv/ready  ## these, and the long ones: 50 kills under load, rand
 test-kills: .venv/ready  ## kill the embedded runtime 200 times under load: nothing is lost or doubled
 	@STATEFUN_KILLS=200 $(BIN)/python -m pytest --no-cov --quiet tests/runtime/test_crash.py
 
+test-soak: .venv/ready  ## 10 minutes of full load on the two servers: memory stays flat, every message has its reply
+	@$(BIN)/python -m tools.soak
+
 # Only what the package itself needs, so that the first screen is there in seconds; .venv will do if there is one.
 demo:  ## run a week of earthquakes through typed functions (examples/quakes)
-	@if [ ! -e .venv/ready ]; then $(MAKE) --no-print-directory .cache/demo/ready; fi
+	@if [ ! -e .venv/ready ]; then $(MAKE) --silent --no-print-directory .cache/demo/ready; fi
 	@if [ -e .venv/ready ]; then $(BIN)/python examples/quakes/demo.py; else .cache/demo/bin/python examples/quakes/demo.py; fi
 
 bench: .venv/ready  ## measure every Python SDK on this machine, 15 minutes (benchmarks/README.md)

@@ -5,6 +5,7 @@ Here: reading an ASGI request within bounds, and answering it. What is behind a 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import cast
@@ -34,12 +35,14 @@ class HttpError(Exception):
 class Request:
     """One request, its body read."""
 
-    def __init__(self, scope: Scope, body: bytes) -> None:
+    __slots__ = ("body", "headers", "method", "path")
+
+    def __init__(self, scope: Scope, body: bytes, headers: dict[str, str]) -> None:
         self.method = cast("str", scope["method"])
         raw = cast("bytes", scope.get("raw_path") or cast("str", scope["path"]).encode())
         self.path = raw.partition(b"?")[0].decode("ascii", "replace")
         """As it was sent, percent-encoded."""
-        self.headers = headers_of(scope)
+        self.headers = headers
         self.body = body
 
 
@@ -70,16 +73,21 @@ class Door:
                 raise HttpError(413, f"a body has at most {self._largest:,} bytes")
             parts.append(part)
             more = bool(message.get("more_body"))
-        return Request(scope, b"".join(parts))
+        return Request(scope, b"".join(parts), headers)
 
     def _check_hosts(self, headers: Mapping[str, str]) -> None:
         """Refuse what a page of another site lets a browser send (DNS rebinding, cross-site requests)."""
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        host = _hostname(headers.get("host", ""))
         if "*" not in self._hosts and host not in self._hosts:
             raise HttpError(421, f"this door does not answer for the host {host!r}")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
             raise HttpError(403, f"pages of {origin} may not send to this door")
+
+
+@functools.lru_cache(64)
+def _hostname(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or ""
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

@@ -31,16 +31,18 @@ _SMALL = 0x80
 
 
 class _Varints(dict[int, bytes]):
-    """The numbers of one and two bytes, encoded when they are first asked for."""
+    """Numbers, encoded when they are first asked for; those of one and two bytes are kept."""
 
     def __missing__(self, number: int) -> bytes:
+        if number >= _SMALL * _SMALL:
+            return varint(number)
         made = bytes([number]) if number < _SMALL else bytes((number & 0x7F | 0x80, number >> 7))
         self[number] = made
         return made
 
 
 VARINTS = _Varints()
-"""The encoding of the numbers below 16,384: for who counts calls."""
+"""What `varint` returns, for who counts calls."""
 
 
 def varint(number: int) -> bytes:

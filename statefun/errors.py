@@ -1,6 +1,7 @@
 """The error tree: who is at fault, and as which built-in kind a caller may catch it.
 
-Here: every exception that the SDK raises on purpose, and nothing that raises one. A text says what is wrong, where it
+Here: every exception that the core raises on purpose, and nothing that raises one. What is drawn with the name of a
+module is defined there, since it holds what only that module knows. A text says what is wrong, where it
 is, and what to do (the line that starts with "help:").
 
     StatefunError
@@ -19,7 +20,9 @@ is, and what to do (the line that starts with "help:").
     │   ├── UndecodableMessage     ValueError     a message whose bytes are not of its type
     │   └── UndecodableState       ValueError     a stored value whose bytes or type are not what the function declares
     └── ConfigError                the installation or the deployment is wrong
-        └── MissingState           LookupError    the runtime did not send a state that the function declares
+        ├── MissingState           LookupError    the runtime did not send a state that the function declares
+        ├── findings.ModuleError   ValueError     a module.yaml cannot be read, or does not fit the app
+        └── lock.LockError         ValueError     a change would lose state or messages, or the lock cannot be read
 """
 
 from __future__ import annotations

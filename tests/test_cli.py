@@ -276,7 +276,7 @@ def test_nothing_asked(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys)
 
     assert (status, out) == (2, "")
-    assert all(f"  {name:<10}{line}" in err for name, line in COMMANDS.items())
+    assert all(f"  {name:<12}{line}" in err for name, line in COMMANDS.items())
     with pytest.raises(SystemExit) as caught:
         main(["nonsense"])
     assert caught.value.code == 2

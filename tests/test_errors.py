@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 
 import statefun
 from statefun import errors
 from statefun.errors import BindError, StatefunError, UnknownFunction, reason, with_help
+from statefun.findings import ModuleError
+from statefun.lock import LockError
 
-CLASSES = {name: found for name, found in vars(errors).items() if inspect.isclass(found) and name in errors.__all__}
+CLASSES = {
+    **{name: found for name, found in vars(errors).items() if inspect.isclass(found) and name in errors.__all__},
+    "findings.ModuleError": ModuleError,
+    "lock.LockError": LockError,
+}
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "errors.md"
 
 
 def test_every_error_is_one_of_three() -> None:
@@ -26,7 +34,7 @@ def test_the_drawing_is_the_tree() -> None:
     path: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
         found = re.match(
-            r"^(?P<indent>[ │├└─]*)(?P<name>[A-Z]\w+)(?: +(?P<kin>(?:[A-Z]\w+Error(?:, )?)+))?(?:  |$)", line
+            r"^(?P<indent>[ │├└─]*)(?P<name>(?:\w+\.)?[A-Z]\w+)(?: +(?P<kin>(?:[A-Z]\w+Error(?:, )?)+))?(?:  |$)", line
         )
         if found is None or found["name"] not in CLASSES:
             continue
@@ -37,6 +45,17 @@ def test_the_drawing_is_the_tree() -> None:
     for name, (parent, kin) in drawn.items():
         bases = [base.__name__ for base in CLASSES[name].__bases__]
         assert bases == [parent, *filter(None, kin)]
+
+
+def test_the_page_is_the_tree() -> None:
+    """The table of the reference has a row for every error, which says as what else it may be caught."""
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| (.*?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    short = {name.rpartition(".")[2]: found for name, found in CLASSES.items() if name != "StatefunError"}
+    assert {name.rpartition(".")[2] for name in rows} == set(short)
+    for name, kin in rows.items():
+        bases = [base.__name__ for base in short[name.rpartition(".")[2]].__bases__]
+        plain = [base for base in bases if base not in ("StatefunError", "UserCodeError", "PeerError", "ConfigError")]
+        assert re.findall(r"`(\w+)`", kin) == plain
 
 
 def test_what_is_public() -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import runpy
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ import pytest
 import yaml
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
-from statefun import KafkaEgress, StatefulFunctions
+from statefun import KafkaEgress, StatefulFunctions, module
 from tests.peer import BOTH, Runtime, Wire, answer_of, packed, request, typed
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -40,6 +44,60 @@ def test_listed() -> None:
     listed = (EXAMPLES / "README.md").read_text()
     names = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith(("_", ".", "README"))}
     assert {name for name in names if f"`{name}" not in listed} == set()
+
+
+APPS = {
+    **{f"{name}/{file}": f"{name}:functions" for name, file in (("greeter", "module.yaml"), ("shop", "module.yaml"))},
+    "greeter/module-2.2.yaml": "greeter:functions",
+    "quakes/module.yaml": "quakes:functions",
+    "quakes/local.yaml": "quakes:functions",
+}
+
+
+def test_every_module_is_listed() -> None:
+    """No module.yaml of the examples goes unchecked."""
+    assert {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.yaml")} == set(APPS)
+
+
+@pytest.mark.parametrize("file", APPS)
+def test_statefun_check(file: str) -> None:
+    """`statefun check` has nothing to say of a module.yaml of the examples, warnings included."""
+    path = EXAMPLES / file
+    done = subprocess.run(
+        [sys.executable, "-m", "statefun", "check", APPS[file], path.name, "--strict", "--quiet"],
+        cwd=path.parent, env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"{path.name}: nothing wrong\n")
+
+
+@pytest.mark.parametrize("runtime", ["2.2", "3.3", "kzm"])
+@pytest.mark.parametrize(
+    "file", ["aiohttp_app", "flask_app", "written_for_2x", "greeter/greeter", "quakes/quakes", "shop/shop"]
+)
+def test_a_module_can_be_written(file: str, runtime: module.Runtime) -> None:
+    """The module.yaml that is written for an example, for each runtime, fits it."""
+    found = load(EXAMPLES / f"{file}.py")
+    (functions,) = {id(one): one for one in found.values() if isinstance(one, StatefulFunctions)}.values()
+    written = module.generate(functions, runtime=runtime, endpoint="http://app:8000/statefun", kafka="kafka:9092")
+    report = module.check(functions, module.read_text(written, runtime=runtime), endpoint="http://app:8000/statefun")
+    assert report.errors == ()
+
+
+def test_quakes_on_this_machine(tmp_path: Path) -> None:
+    """The earthquakes run from their own module.yaml for this machine, and leave every alert in a file."""
+    folder = tmp_path / "quakes"
+    shutil.copytree(EXAMPLES / "quakes", folder, ignore=shutil.ignore_patterns(".statefun", "__pycache__"))
+    words = "run quakes:functions --module local.yaml --clock records --exit-at-end --quiet --no-http"
+    done = subprocess.run(
+        [sys.executable, "-m", "statefun", *words.split()], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    alerts = [
+        json.loads(line)["value"]["kind"] for line in (folder / ".statefun" / "alerts.jsonl").read_text().splitlines()
+    ]
+    assert Counter(alerts) == {"SWARM_BEGAN": 8, "SWARM_ENDED": 7, "STRONG": 9}
 
 
 def test_greeter_answers_captured_requests() -> None:

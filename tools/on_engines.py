@@ -3,6 +3,7 @@
     python tools/on_engines.py            what is worth its minutes at every change
     python tools/on_engines.py --all      also the long tests
     python tools/on_engines.py --strict   fail, and do not skip, where there is Java and not all that is needed
+    python tools/on_engines.py --write    write docs/reference/compatibility.md anew
 
 Without Java or Maven it says so in one line, and is content.
 """
@@ -22,7 +23,7 @@ from engines import ENGINES, EngineError, fetch, missing_tools  # noqa: E402  # 
 
 def main(arguments: list[str]) -> int:
     """Run the tests; return the exit status."""
-    known = {"--all", "--strict"}
+    known = {"--all", "--strict", "--write"}
     own = [argument for argument in arguments if argument in known]
     if missing := missing_tools():
         print(f"engines: SKIPPED, since this machine has no {' and no '.join(missing)}", flush=True)
@@ -37,7 +38,8 @@ def main(arguments: list[str]) -> int:
         print(f"engines: {engine} is there ({time.monotonic() - began:.1f} s)", flush=True)
     marks = () if "--all" in own else ("-m", "not long")
     rest = [argument for argument in arguments if argument not in known]
-    command = (sys.executable, "-m", "pytest", "--no-cov", "--durations=15", *marks, *(rest or ["tests/engines"]))
+    table = ("tests/engines", "--table", "write" if "--write" in own else "check")
+    command = (sys.executable, "-m", "pytest", "--no-cov", "--durations=15", *marks, *(rest or table))
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.module
 
-Each row is a process of its own: its wall time from the text to the report, and the peak of its memory in all. Fails
-where it takes more than 2 s or 200 MB with libyaml.
+The largest file that is read, 250,000 values, is only read. Each row is a process of its own: its wall time from the
+text to the report, and the peak of its memory in all. Fails where it takes more than 2 s or 200 MB with libyaml.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ TOPICS = 1_000
 LINES = 40_000
 MOST_SECONDS = 2.0
 MOST_MEGABYTES = 200
-CASES = (("components", "libyaml"), ("2.0", "libyaml"), ("components", "python"))
+CASES = (("components", "libyaml"), ("2.0", "libyaml"), ("components", "python"), ("largest", "libyaml"))
+LARGEST = 124_900
+"""Properties of one ingress: about as many values as are read at all."""
 
 
 def components() -> Iterator[str]:
@@ -56,6 +58,13 @@ def format_2() -> Iterator[str]:
         yield "            topics:\n"
         yield from topics(ingress, "typeUrl", "              ")
         yield from padding(LINES - FUNCTIONS * 11 - TOPICS * 7, "            ")
+
+
+def largest() -> Iterator[str]:
+    """Yield a file with as many values as are read at all."""
+    yield "kind: io.statefun.kafka.v1/ingress\nspec:\n  id: shop.io/in\n  address: kafka:9092\n  consumerGroupId: g\n"
+    yield "  topics:\n    - {topic: t, valueType: a/b, targets: [a/b]}\n  properties:\n"
+    yield from (f"    - {'x' * 24}{number}: {number}\n" for number in range(LARGEST))
 
 
 def topics(ingress: int, key: str, indent: str) -> Iterator[str]:
@@ -95,11 +104,12 @@ def measure(style: str, parser: str) -> None:
     cart.__annotations__["context"] = Context[CartState]
     for number in range(FUNCTIONS):
         functions.register(f"shop.n{number}/cart", cart)
-    text = "".join(components() if style == "components" else format_2())
+    text = "".join({"components": components, "2.0": format_2, "largest": largest}[style]())
     started = time.perf_counter()
-    report = check(functions, read_text(text))
+    module = read_text(text)
+    report = None if style == "largest" else check(functions, module)
     seconds = time.perf_counter() - started
-    assert report.findings == (), report
+    assert report is None or report.findings == (), report
     print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, text.count("\n"), len(text))
 
 
@@ -111,7 +121,7 @@ def main() -> int:
         runs = [_run(style, parser) for _ in range(3)]
         seconds, megabytes, lines, _ = min(runs)
         print(f"| {style} | {parser} | {lines:,.0f} | {seconds:.2f} | {megabytes:.0f} |", flush=True)
-        failed |= parser == "libyaml" and (seconds > MOST_SECONDS or megabytes > MOST_MEGABYTES)
+        failed |= style != "largest" and parser == "libyaml" and (seconds > MOST_SECONDS or megabytes > MOST_MEGABYTES)
     return 1 if failed else 0
 
 

@@ -2,7 +2,8 @@
 
     record -> quakes/router (an address a network) -> quakes/region (an address a region) -> alerts
 
-Run it with `make demo`. The same app runs on a cluster as it is: module.yaml is for that.
+Run it with `make demo`. The same app runs on a cluster as it is: module.yaml is for that, local.yaml for
+`statefun run`.
 """
 
 from __future__ import annotations

@@ -137,8 +137,10 @@ def _decided_leniently(states: Iterator[bytes]) -> Version | None:
 def _as_bytes(request: object) -> bytes:
     if isinstance(request, bytes):
         return request
-    if isinstance(request, (bytearray, memoryview)):
+    if isinstance(request, bytearray):
         return bytes(request)
+    if isinstance(request, memoryview):
+        return request.tobytes()
     msg = f"a request is bytes, not {type(request).__name__}"
     raise MalformedRequest(msg)
 

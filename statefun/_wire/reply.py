@@ -136,8 +136,8 @@ class EncodedReply:
         if 0 < size < _JOINED:
             length = VARINTS[size]
             value_size = len(value) + len(length) + size
-            outer = varint(value_size)
-            total = varint(len(head) + 1 + len(outer) + value_size)
+            outer = VARINTS[value_size]
+            total = VARINTS[len(head) + 1 + len(outer) + value_size]
             # seven parts are joined faster than they are formatted
             self._egress.append(b"".join((b"\x22", total, head, b"\x1a", outer, value, length, data)))
             return
@@ -161,12 +161,12 @@ class EncodedReply:
                     self._mutations.append(b"\x0a%b%b\x1a%b%b%b%b" % parts)
                 return
         # without a payload, its tag goes, too
-        before = (value + varint(size) if value else b"") if size else value[:-1]
+        before = (value + VARINTS[size] if value else b"") if size else value[:-1]
         if not before and not size:
-            self._mutations.append(b"\x0a" + varint(len(head)) + head)
+            self._mutations.append(b"\x0a" + VARINTS[len(head)] + head)
             return
-        before = b"\x1a" + varint(len(before) + size) + before
-        before = b"\x0a" + varint(len(head) + len(before) + size) + head + before
+        before = b"\x1a" + VARINTS[len(before) + size] + before
+        before = b"\x0a" + VARINTS[len(head) + len(before) + size] + head + before
         if size < _JOINED:
             self._mutations.append(before + data)
             return
@@ -176,7 +176,7 @@ class EncodedReply:
     def delete_state(self, name: str) -> None:
         """Append a DELETE (field 1), which is 0 and therefore not on the wire."""
         body = named(b"\x12", name)
-        self._mutations.append(b"\x0a" + varint(len(body)) + body)
+        self._mutations.append(b"\x0a" + VARINTS[len(body)] + body)
 
     # --- taking back ---
 
@@ -201,7 +201,7 @@ class EncodedReply:
         parts = self._mutations + self._messages + self._delayed + self._egress
         if len(parts) < _FEW and not self._has_large:
             body = b"".join(parts)  # copied once more below, which costs less than adding up
-            return b"\xa2\x06%b%b" % (varint(len(body)), body) if body else b""
+            return b"\xa2\x06%b%b" % (VARINTS[len(body)], body) if body else b""
         if not parts:
             return b""  # what was large was rolled back
         parts.insert(0, b"\xa2\x06" + varint(sum(map(len, parts))))

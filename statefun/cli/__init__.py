@@ -29,10 +29,11 @@ COMMANDS: dict[str, str] = {
     "inbox": "list the messages that wait",
     "delayed": "list, fire and cancel delayed messages",
     "failures": "list, show, retry and skip what fails",
+    "deadletters": "list and show dead letters, and send their messages again",
     "egress": "list what goes to Kafka, and decide about what is held",
     "time": "show the time of a runtime, and move it on",
     "status": "say how much there is of everything",
-    "doctor": "look for what is wrong with a data folder",
+    "doctor": "look for what is wrong with the installation and a data folder",
     "reset": "forget everything in a data folder",
     "check": "compare a module.yaml with the code that it deploys",
     "module": "write a module.yaml for an app",
@@ -61,11 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = words[0] if words and words[0] in COMMANDS else None
-    args = parser([name] if name else []).parse_args(words)
-    if name is None:
-        parser([]).print_help(sys.stderr)
-        return 2
     try:
+        args = parser([name] if name else []).parse_args(words)
+        if name is None:
+            parser([]).print_help(sys.stderr)
+            return 2
         return command(name).run(args)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -92,7 +93,7 @@ def parser(names: Sequence[str]) -> argparse.ArgumentParser:
         prog="statefun",
         description="Work with apps of typed stateful functions.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="commands:\n" + "\n".join(f"  {name:<10}{line}" for name, line in COMMANDS.items()),
+        epilog="commands:\n" + "\n".join(f"  {name:<12}{line}" for name, line in COMMANDS.items()),
         usage="statefun [-h] [--version] <command> ...",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")

@@ -133,6 +133,6 @@ def _cell(heading: str, value: Json) -> Json:
         return json.dumps(value, ensure_ascii=False)
     if heading == "type":
         return brief(str(value))
-    if isinstance(value, int) and heading in ("due", "expires", "retry", "at"):
+    if isinstance(value, int) and heading in ("due", "expires", "retry", "at", "replayed"):
         return shown_time(value)
     return value

@@ -7,6 +7,7 @@ import argparse
 from statefun.cli import Subparsers
 from statefun.cli._data import Data, add_data, change, print_rows
 from statefun.runtime._outbox import PREFIX, Progress
+from statefun.runtime._values import Json
 
 __all__ = ["add_parser", "run"]
 
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     store = Data(args.data).store
-    rows = []
+    rows: list[dict[str, Json]] = []
     for name, position in sorted(store.positions().items()):
         if name.startswith(PREFIX):
             egress, progress = name.removeprefix(PREFIX), Progress.from_json(position)

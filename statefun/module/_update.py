@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from statefun.catalog import Catalog, CatalogFunction
-from statefun.errors import ConfigError
+from statefun.errors import ConfigError, with_help
 from statefun.functions import StatefulFunctions
 from statefun.module._compare import Comparison
 from statefun.module._durations import parse_duration
@@ -21,6 +21,9 @@ from statefun.module._model import Module
 from statefun.module._write import Writer
 
 __all__ = ["update"]
+
+_BEFORE = re.compile(r"(?:(?:[ \t]*#[^\n]*|%[^\n]*|[ \t\r]*)\n)*---[ \t]*(?:#[^\n]*)?\r?\n|(?:[ \t\r]*\n)+")
+_AFTER = re.compile(r"(?m)^(?:---|\.\.\.)(?=\s|\Z)")
 
 
 def update(app: StatefulFunctions | Catalog, text: str, module: Module, *, endpoint: str, kafka: str) -> str:
@@ -70,8 +73,9 @@ def _changed(both: Comparison, writer: Writer, text: str, parts: dict[str, list[
     }
     if not wrong and not any(parts.values()):
         return text
-    yaml = _ruamel(text)
-    root = yaml.load(text)
+    head, body, tail = _parts(text)
+    yaml = _ruamel(body)
+    root = yaml.load(body)
     spec = root["module"]["spec"]
     for item in spec.get("functions", ()):
         function = wrong.get(str(item["function"]["meta"]["type"]))
@@ -87,8 +91,28 @@ def _changed(both: Comparison, writer: Writer, text: str, parts: dict[str, list[
     out = io.StringIO()
     yaml.dump(root, out)
     changed = out.getvalue()
-    same = yaml.load(changed) == yaml.load(text)
-    return text if same else changed
+    if yaml.load(changed) == yaml.load(body):
+        return text
+    _refuse_loss(head, body, changed, both.module)
+    return head + (changed if "\r\n" not in body else changed.replace("\r\n", "\n").replace("\n", "\r\n")) + tail
+
+
+def _refuse_loss(head: str, body: str, changed: str, module: Module) -> None:
+    """Refuse to lose a comment: ruamel.yaml does not keep all that stand in brackets. Raises ConfigError."""
+    for number, line in enumerate(body.splitlines(), head.count("\n") + 1):
+        found = re.search(r"(?:^|\s)(#.*)", line)
+        if found is not None and found[1].rstrip() not in changed:
+            msg = f"{module.path}:{number}: the comment {found[1].rstrip()!r} would be lost"
+            raise ConfigError(with_help(msg, "move it to a line of its own, outside of brackets"))
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Cut the first document out of a file: what stands around it is no part of it, and ruamel.yaml drops it."""
+    start = _BEFORE.match(text)
+    begins = start.end() if start else 0
+    after = _AFTER.search(text, begins)
+    ends = after.start() if after else len(text)
+    return text[:begins], text[begins:ends], text[ends:]
 
 
 def _set_states(spec: Any, function: CatalogFunction, writer: Writer) -> None:

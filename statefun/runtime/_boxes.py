@@ -301,13 +301,10 @@ class Boxes:
                 return box
         return None
 
-    def paged(self, rows: Sequence[tuple[int, Box | None, bytes]], *, last: bool) -> None:
-        """Take messages that were read in turn; those without a box are of functions that are gone."""
-        for seq, box, message in rows:
-            if box is not None:
-                self.put_stored(box, seq, message)
-        if rows:
-            self.spill_from = rows[-1][0] + 1
+    def paged(self, upto: int | None, *, last: bool) -> None:
+        """Note up to which message the store was read in turn; None if there was nothing to read."""
+        if upto is not None:
+            self.spill_from = upto + 1
         if last and not self.unsaved:
             self.spill_from = None
 

@@ -1,4 +1,4 @@
-"""What is done to an engine by hand: try again, skip, fire, write a state.
+"""What is done to an engine by hand: try again, skip, fire, deliver, write a state.
 
 Here: functions on an engine, between two of its steps. Who may call them is `_operations`'s affair.
 """
@@ -9,8 +9,9 @@ from statefun.runtime._boxes import FAILING
 from statefun.runtime._delta import SkippedRow
 from statefun.runtime._engine import Engine, encode_state
 from statefun.runtime._plans import Plan
+from statefun.runtime._requests import address_bytes, caller_field, invocation
 
-__all__ = ["fire", "retry", "skip", "write_state"]
+__all__ = ["deliver", "fire", "retry", "skip", "write_state"]
 
 
 def retry(engine: Engine, plan: Plan, identity: str, now: int) -> bool:
@@ -50,6 +51,12 @@ def fire(engine: Engine, seq: int, stored: tuple[int, str, bytes] | None) -> boo
     engine.timers.remove(seq, engine.boxes.delta)
     engine.boxes.put(engine.boxes.at(plan, target[1]), target[2])
     return True
+
+
+def deliver(engine: Engine, plan: Plan, identity: str, argument: bytes, caller: tuple[str, ...] | None) -> None:
+    """Send a message as its caller sent it; `caller` is its namespace, type and id, None for an ingress."""
+    sender = b"" if caller is None else caller_field(address_bytes(*caller))
+    engine.boxes.put(engine.boxes.at(plan, identity), invocation(argument, sender))
 
 
 def write_state(

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -110,6 +110,9 @@ def perform(operations: Operations, op: str, args: Arguments) -> Json:  # noqa: 
             return operations.retry(text("function"), text("id"))
         case "failures.skip":
             return operations.skip(text("function"), text("id"))
+        case "deadletters.replay":
+            letters = cast("Sequence[Arguments]", args["letters"])
+            return cast("Json", operations.replay(letters, again=bool(args.get("again"))))
         case "egress.decide":
             return operations.decide(text("egress"), text("decision"))
         case "time.advance":

@@ -7,7 +7,6 @@ lone message is committed at once, and a flood shares its commits. Everything ha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -66,7 +65,8 @@ class Driver:
         self._exit_at_end = exit_at_end
         self._tasks: dict[asyncio.Task[None], Call] = {}
         self._committed: list[asyncio.Future[None]] = []
-        self._wake = asyncio.Event()
+        self._woken = False
+        self._sleeper: asyncio.Future[None] | None = None
         self._stopping = False
         self._moved: set[str] = set()
         self._written: list[Sink] = []
@@ -101,7 +101,9 @@ class Driver:
 
     def wake(self) -> None:
         """Look for work again."""
-        self._wake.set()
+        self._woken = True
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
 
     def moved(self, source: str) -> None:
         """Write down the position of a source with the next commit, though no record of it was taken."""
@@ -166,7 +168,9 @@ class Driver:
             return True
         if not self._exit_at_end or self._tasks or self._committed or self._written or not self.senders.idle():
             return False
-        return all(source.ended for source in self.sources) and not self.engine.has_work()
+        due = self.engine.next_due()
+        is_due = due is not None and due <= self.clock.now()
+        return all(source.ended for source in self.sources) and not self.engine.has_work() and not is_due
 
     def _turn(self) -> bool:
         """Work on one group and commit it; tell whether there was anything."""
@@ -310,8 +314,7 @@ class Driver:
         if delta.records and self.sinks:
             text = self.engine.names.text
             rows = [
-                RecordRow(seq=seq, egress=text(egress), typename=text(typename), value=value)
-                for seq, egress, typename, value in delta.records
+                RecordRow(seq, text(egress), text(typename), value) for seq, egress, typename, value in delta.records
             ]
             for sink in self.sinks:
                 chosen = rows if sink.egress is None else [row for row in rows if row.egress == sink.egress]
@@ -335,11 +338,22 @@ class Driver:
             self._retention.look(self.senders.settled(self._settled), self.engine.effects.records, self.clock.now())
         if self._over():
             return
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self._patience())
-        self._wake.clear()
+        if not self._woken:
+            await self._rest(self._patience())
+        self._woken = False
 
-    def _patience(self) -> float | None:
+    async def _rest(self, seconds: float) -> None:
+        """Wait until something wakes it, or for so long; `asyncio.wait_for` would make a task for each answer."""
+        loop = asyncio.get_running_loop()
+        self._sleeper = sleeper = loop.create_future()
+        alarm = loop.call_later(seconds, self.wake)
+        try:
+            await sleeper
+        finally:
+            alarm.cancel()
+            self._sleeper = None
+
+    def _patience(self) -> float:
         """Return for how many seconds nothing can happen by itself."""
         waits = [_SWEEP_S]
         due = self.engine.next_due()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from google.protobuf.message import DecodeError
 
-from statefun._primitives import varint
+from statefun._primitives import VARINTS, varint
 from statefun._proto.effects_pb2 import Reply
 from statefun.runtime._boxes import BUSY, FAILING, LOADING, READY, WAITING, Box, Boxes, Limits
 from statefun.runtime._commands import Call, Command, LoadDelayed, LoadMessages, LoadParked, LoadStates, Start, Stored
@@ -89,7 +89,7 @@ class Engine:
         boxes = self.boxes
         address = plan.address(identity)
         box = boxes.young.get(address) or boxes.at(plan, identity)
-        boxes.put(box, b"\x12%b%b" % (varint(len(argument)), argument))
+        boxes.put(box, b"\x12%b%b" % (VARINTS[len(argument)], argument))
 
     # --- out ---
 
@@ -107,7 +107,13 @@ class Engine:
                 self.boxes.wake(box)  # its function has registered a state since
                 continue
             most = 1 if box.alone else plan.max_batch
-            messages, seqs = self.boxes.take(box, most if order is None else order.cut(most))
+            messages, seqs = box.queue, box.seqs
+            assert messages is not None
+            assert seqs is not None
+            if order is None and len(messages) <= most:  # what `take` does, without the call
+                box.queue = box.seqs = None
+            else:
+                messages, seqs = self.boxes.take(box, most if order is None else order.cut(most))
             if plan.expires:
                 self._expire(box, now)
             box.status = BUSY
@@ -238,6 +244,17 @@ class Engine:
             return
         self._hold(box, call.seqs[0], error, detail, now)
 
+    def withdraw(self, call: Call) -> None:
+        """Take back a call that was not made: it is the next one again."""
+        box = call.box
+        self.calls -= 1
+        box.call = None
+        self.boxes.give_back(box, call.messages, call.seqs)
+        box.status = READY
+        self.boxes.ready.appendleft(box)
+        if box.plan.registers:
+            box.plan.probe = False
+
     def _hold(self, box: Box, seq: int, error: str, detail: str, now: int) -> None:
         box.status = FAILING
         self.boxes.delta.failed.append(self.failures.note(box, seq, error, detail, now))
@@ -293,11 +310,12 @@ class Engine:
 
     def paged(self, rows: Sequence[tuple[int, int, str, bytes]], *, last: bool) -> None:
         """Take messages that were read in turn: seq, function, id, message."""
-        found: list[tuple[int, Box | None, bytes]] = []
+        boxes = self.boxes
         for seq, function, identity, message in rows:
             plan = self.plan_of(function)
-            found.append((seq, None if plan is None else self.boxes.at(plan, identity), message))
-        self.boxes.paged(found, last=last)
+            if plan is not None:  # a function that is gone keeps its messages
+                boxes.put_stored(boxes.at(plan, identity), seq, message)
+        boxes.paged(rows[-1][0] if rows else None, last=last)
 
     def thawed(self, command: LoadParked, rows: Sequence[tuple[int, bytes]], *, last: bool) -> None:
         """Take the parked messages of an address."""

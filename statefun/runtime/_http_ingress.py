@@ -11,6 +11,7 @@ Here: `HttpIngress`, an ASGI app. What a request carries is said by its content 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 from email.message import Message as Header
@@ -32,6 +33,14 @@ __all__ = ["HttpIngress"]
 REMEMBERED_MS = 24 * 3_600_000
 _VENDOR = "application/vnd."
 _BYTES = ("application/octet-stream", "application/x-protobuf", "application/protobuf")
+
+
+@functools.lru_cache(256)
+def _kind_of(content_type: str) -> tuple[str, str | None]:
+    """Read a content type: what it is ("" for none), and its parameter `type`."""
+    header = Header()
+    header["content-type"] = content_type
+    return header.get_content_type() if content_type else "", cast("str | None", header.get_param("type"))
 
 
 class HttpIngress:
@@ -112,11 +121,8 @@ class HttpIngress:
     # --- what it carries ---
 
     def _message(self, function: str, request: Request) -> tuple[str, bytes]:
-        header = Header()
-        header["content-type"] = request.headers.get("content-type", "")
-        kind = header.get_content_type() if request.headers.get("content-type") else ""
-        named = cast("str | None", header.get_param("type"))
         raw = request.headers.get("content-type", "")
+        kind, named = _kind_of(raw)
         if raw.lower().startswith(_VENDOR):
             return self._bytes(function, raw[len(_VENDOR) :].partition(";")[0].strip(), request.body)
         if kind in _BYTES:

@@ -24,6 +24,8 @@ Json = object
 Set = Callable[[Message, object], bool]
 """Sets one field from a JSON value; False: this is not for the fast way."""
 Show = Callable[[object], Json]
+_Field = tuple[str, "type[object] | None", Set, "str | None"]
+"""Its name; the class of the values that are set as they are; what sets others; what no other key may say again."""
 
 _INTS = {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32}
 _LONGS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
@@ -35,27 +37,35 @@ _TIMES = ("google.protobuf.Timestamp", "google.protobuf.Duration")
 
 def parse(cls: type[Message], value: dict[str, Json], pool: DescriptorPool) -> Message:
     """Return the message that a JSON object is. Raises ParseError."""
-    fields = _setters(_descriptor(cls))
     message = cls()
-    seen: set[str] | None = None
     try:
-        for key, item in value.items():
-            found = fields.get(key)
-            if found is None:
-                break
-            name, setter, alone = found
-            if not alone:  # it has two names, or shares a oneof: which may be there once
-                seen = set() if seen is None else seen
-                if name in seen:
-                    break
-                seen.add(name)
-            if not setter(message, item):
-                break
-        else:
+        if _fill(message, value, _setters(_descriptor(cls))):
             return message
     except (ValueError, TypeError):
         pass  # json_format says what is wrong
     return json_format.ParseDict(value, cls(), descriptor_pool=pool)
+
+
+def _fill(message: Message, value: dict[str, Json], fields: dict[str, _Field]) -> bool:
+    """Set the fields of a message; False: this is not for the fast way."""
+    seen: set[str] | None = None
+    for key, item in value.items():
+        found = fields.get(key)
+        if found is None:
+            return False
+        name, exact, setter, once = found
+        if once is not None:  # it has two names, or shares a oneof: which may be there once
+            if seen is None:
+                seen = {once}
+            elif once in seen:
+                return False
+            else:
+                seen.add(once)
+        if item.__class__ is exact:
+            setattr(message, name, item)
+        elif not setter(message, item):
+            return False
+    return True
 
 
 def to_json(message: Message, pool: DescriptorPool) -> Json:
@@ -88,17 +98,29 @@ def _is_null(field: FieldDescriptor) -> bool:
 
 
 @functools.lru_cache(1_024)
-def _setters(descriptor: Descriptor) -> dict[str, tuple[str, Set, bool]]:
-    """Return by key: what must be there once, what sets it, and whether no other key can stand for it."""
-    found: dict[str, tuple[str, Set, bool]] = {}
+def _setters(descriptor: Descriptor) -> dict[str, _Field]:
+    """Return what is known of each field, by the keys that it may have."""
+    found: dict[str, _Field] = {}
     for field in descriptor.fields:
         oneof = field.containing_oneof
         shared = oneof is not None and len(oneof.fields) > 1
-        once = oneof.name if oneof is not None and shared else field.name
-        setter = _setter(field)
-        alone = not shared and field.json_name == field.name
-        found[field.name] = found[field.json_name] = once, setter, alone
+        once: str | None = oneof.name if oneof is not None and shared else field.name
+        if not shared and field.json_name == field.name:
+            once = None
+        found[field.name] = found[field.json_name] = field.name, _exact(field), _setter(field), once
     return found
+
+
+def _exact(field: FieldDescriptor) -> type[object] | None:
+    """Return the class whose every value is a value of the field, or is refused when it is set."""
+    if _is_repeated(field):
+        return None
+    kind = field.cpp_type
+    if kind in _INTS or kind in _LONGS:
+        return int
+    if kind == FieldDescriptor.CPPTYPE_BOOL:
+        return bool
+    return str if field.type == FieldDescriptor.TYPE_STRING else None
 
 
 def _refuse(_message: Message, _value: object) -> bool:
@@ -189,20 +211,6 @@ def _repeated(field: FieldDescriptor) -> Set:
     return set_field
 
 
-def _fill(message: Message, value: dict[str, object]) -> bool:
-    """Set the fields of a message inside another."""
-    fields = _setters(_descriptor(type(message)))
-    seen: set[str] = set()
-    for key, item in value.items():
-        found = fields.get(key)
-        if found is None or found[0] in seen:
-            return False
-        seen.add(found[0])
-        if not found[1](message, item):
-            return False
-    return True
-
-
 def _repeated_messages(field: FieldDescriptor) -> Set:
     name = field.name
     inner = _inner(field)
@@ -214,7 +222,7 @@ def _repeated_messages(field: FieldDescriptor) -> Set:
             return False
         target = getattr(message, name)
         return all(
-            isinstance(item, dict) and _fill(target.add(), cast("dict[str, object]", item))
+            isinstance(item, dict) and _fill(target.add(), cast("dict[str, object]", item), _setters(inner))
             for item in cast("list[object]", value)
         )
 
@@ -241,7 +249,7 @@ def _message_setter(field: FieldDescriptor) -> Set:
             return False
         target = getattr(message, name)
         target.SetInParent()
-        return _fill(target, cast("dict[str, object]", value))
+        return _fill(target, cast("dict[str, object]", value), _setters(_inner(field)))
 
     return set_field
 

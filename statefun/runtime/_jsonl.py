@@ -29,6 +29,10 @@ from statefun.runtime._values import Json, ValueProblem, Values, brief
 __all__ = ["BadLine", "LineReader", "LineWriter"]
 
 
+_decode = json.JSONDecoder().raw_decode  # of a text that is one value, without the looks at what it may be else
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
 class BadLine(ConfigError, ValueError):
     """A line of a JSONL file is no record."""
 
@@ -48,19 +52,33 @@ class LineReader:
     def read(self, line: bytes) -> tuple[str, bytes, int | None]:
         """Read one line. Raises BadLine."""
         try:
-            record: Json = json.loads(line)
-        except ValueError as error:
-            raise BadLine(f"it is no JSON: {error}") from error
+            text = line.decode()
+            record, end = _decode(text)
+            if end != len(text):
+                record = _loads(line)
+        except ValueError:
+            record = _loads(line)
         if not isinstance(record, dict):
             raise BadLine(f"it is {json.dumps(record)[:40]}, and must be an object")
         mapping = cast("dict[str, Json]", record)
         try:
-            return self._read(mapping)
+            return self._read(mapping) if self._fields is None else self._read_foreign(mapping, self._fields)
         except ValueProblem as error:
             raise BadLine(str(error)) from error
 
     def _read(self, record: dict[str, Json]) -> tuple[str, bytes, int | None]:
-        fields = self._fields or OURS
+        """Read a line of ours, which nearly all are: what is below, without the paths."""
+        id, named, time = record.get("id"), record.get("type"), record.get("time")
+        if id.__class__ is not str or "base64" in record or not (named is None or isinstance(named, str)):
+            return self._read_foreign(record, OURS)
+        typename = self._type if named is None else self._values.resolve(named)
+        if typename is None:
+            return self._read_foreign(record, OURS)
+        data = self._values.encode(typename, record.get("value"))
+        at = None if time is None else _time(time, OURS)
+        return id, argument(typename, data, self._wire), at
+
+    def _read_foreign(self, record: dict[str, Json], fields: RecordFields) -> tuple[str, bytes, int | None]:
         id = _at(record, fields.id)
         if id.__class__ is int:
             id = str(id)
@@ -72,11 +90,9 @@ class LineReader:
             raise BadLine(f"it does not say its type: give {fields.type or 'type'!r}, or the type of all lines")
         time = _time(_at(record, fields.time), fields) if fields.time else None
         if fields.value == "value" and "base64" in record:
-            data = base64.b64decode(str(record["base64"]), validate=True)
+            data = _base64(record["base64"])
         else:
-            value = (
-                record if self._fields is not None and fields.value is None else _at(record, fields.value or "value")
-            )
+            value = record if fields.value is None else _at(record, fields.value)
             data = self._values.encode(typename, value)
         return id, argument(typename, data, self._wire), time
 
@@ -95,7 +111,21 @@ class LineWriter:
             line = cast("dict[str, Json]", value)  # a Kafka record: topic, key, headers, value
         else:
             line["value"] = value
-        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        return _encode(line).encode() + b"\n"
+
+
+def _loads(line: bytes) -> Json:
+    try:
+        return cast("Json", json.loads(line))
+    except ValueError as error:
+        raise BadLine(f"it is no JSON: {error}") from error
+
+
+def _base64(text: Json) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except ValueError as error:
+        raise BadLine(f"its 'base64' is none: {error}") from error
 
 
 def _at(record: dict[str, Json], path: str) -> Json:

@@ -6,19 +6,22 @@ opens the folder, without the app: the file says what its functions accept).
 
 from __future__ import annotations
 
+import base64
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from statefun._clock import Clock, WallClock
 from statefun.errors import ConfigError
 from statefun.runtime import _by_hand
 from statefun.runtime._catalog import StoredCatalog
+from statefun.runtime._dead_letters import REPLAYED
 from statefun.runtime._engine import Engine
 from statefun.runtime._lock import lock_folder
 from statefun.runtime._outbox import PREFIX, Decision, Progress, decided
 from statefun.runtime._plans import FunctionSpec, Plan, Wire
-from statefun.runtime._requests import argument
+from statefun.runtime._requests import argument, headers_field
 from statefun.runtime._senders import Senders
 from statefun.runtime._sqlite import SqliteStore
 from statefun.runtime._store import Store
@@ -68,6 +71,29 @@ class Operations:
         typename = self.accepted_type(function, type)
         self._engine.feed(plan, id, argument(typename, self._values.encode(typename, value), self._engine.wire))
         return {"sent": f"{function}/{id}", "type": typename}
+
+    def replay(self, letters: Sequence[Mapping[str, Json]], *, again: bool) -> list[Json]:
+        """Send the messages of dead letters again; return "sent", "already" or "unknown" (its function) for each.
+
+        That one was sent is written down in the same commit: `key` tells it from others.
+        """
+        return [self._replay(letter, again=again) for letter in letters]
+
+    def _replay(self, letter: Mapping[str, Json], *, again: bool) -> Json:
+        plan = self._engine.plan(str(letter["function"]))
+        if plan is None:
+            return "unknown"
+        mark, positions = f"{REPLAYED}{letter['key']}", self._engine.boxes.delta.positions
+        if not again and (mark in positions or mark in self._store.positions()):
+            return "already"
+        caller = cast("Sequence[str] | None", letter["caller"])
+        headers = cast("Sequence[tuple[str, str | None]]", letter["headers"])
+        message = argument(str(letter["type"]), base64.b64decode(str(letter["payload"])), self._engine.wire)
+        if self._engine.wire == "v3":
+            message += headers_field([(key, None if text is None else base64.b64decode(text)) for key, text in headers])
+        _by_hand.deliver(self._engine, plan, str(letter["id"]), message, None if caller is None else (*caller,))
+        positions[mark] = str(self._clock.now())
+        return "sent"
 
     def set_state(self, function: str, id: str, name: str, type: str | None, value: Json) -> Json:
         """Give a state a value that is given in JSON."""

@@ -26,7 +26,7 @@ class Pace:
     group: int = 256
     group_s: float = 0.005
     """While somebody waits for the commit."""
-    alone_s: float = 0.010
+    alone_s: float = 0.020
     """While nobody does, which is where files alone are read."""
     calls: int = 1_000
     """Requests out at once."""

@@ -6,10 +6,11 @@ runtime runs: v3 functions register their states by their answers (`IncompleteIn
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
-from statefun._primitives import varint
+from statefun._primitives import VARINTS, varint
 from statefun.address import split_typename
 
 __all__ = [
@@ -154,9 +155,10 @@ class Plan:
     def address(self, identity: str) -> bytes:
         """Encode the Address of one instance."""
         data = identity.encode()
-        return b"%b%b%b" % (self.id_prefix, varint(len(data)), data) if data else self.prefix
+        return b"%b%b%b" % (self.id_prefix, VARINTS[len(data)], data) if data else self.prefix
 
 
+@functools.lru_cache(4_096)
 def value_prefix(typename: str, wire: Wire) -> bytes:
     """Encode what stands before the length of a message's or a state's bytes."""
     return text_field(b"\x0a", typename) + (b"\x10\x01\x1a" if wire == "v3" else b"\x12")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from statefun.errors import ConfigError
 from statefun.runtime._commands import Start, Stored
@@ -44,8 +44,7 @@ class MessageRow:
     message: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordRow:
+class RecordRow(NamedTuple):
     """A record that left, or is about to."""
 
     seq: int

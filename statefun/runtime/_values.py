@@ -53,6 +53,7 @@ class Values:
         for file in catalog.descriptors.file:
             self._pool.Add(file)
         self._classes: dict[str, type[Message] | None] = {}
+        self._plain: dict[str, type[Message]] = {}  # of the app's own messages: the first look at every value
 
     # --- typenames ---
 
@@ -96,6 +97,9 @@ class Values:
             return show_bytes(data)
 
     def _decode(self, typename: str, data: bytes, egress: str) -> Json:
+        plain = self._plain.get(typename)
+        if plain is not None:
+            return to_json(plain.FromString(data), self._pool)
         primitive = _PRIMITIVES.get(typename)
         if primitive is not None:
             value = primitive.decode(data)
@@ -112,8 +116,14 @@ class Values:
             return self._kinesis(KinesisEgressRecord.FromString(data), egress)
         cls = self.message_class(typename)
         if cls is not None:
+            self._note_plain(typename, cls)
             return to_json(cls.FromString(data), self._pool)
         return show_bytes(data)
+
+    def _note_plain(self, typename: str, cls: type[Message]) -> None:
+        """Remember that values of this typename are messages of the app's own, and nothing else."""
+        if not cls.DESCRIPTOR.full_name.startswith("google.protobuf."):
+            self._plain[typename] = cls
 
     def _kafka(self, record: KafkaProducerRecord, egress: str) -> Json:
         shown: dict[str, Json] = {"topic": record.topic}
@@ -142,6 +152,9 @@ class Values:
     def encode(self, typename: str, value: Json) -> bytes:
         """Return the bytes of a JSON value. Raises ValueProblem."""
         try:
+            plain = self._plain.get(typename)
+            if plain is not None and value.__class__ is dict:
+                return parse(plain, cast("dict[str, Json]", value), self._pool).SerializeToString()
             primitive = _PRIMITIVES.get(typename)
             if primitive is not None:
                 return _encode_primitive(typename, value)
@@ -151,6 +164,7 @@ class Values:
                 raise ValueProblem("an Any is sent as what is in it: name that type")
             cls = self.message_class(typename)
             if cls is not None:
+                self._note_plain(typename, cls)
                 return self._encode_message(cls, value)
         except (json_format.ParseError, StatefunError, AttributeError, TypeError, UnicodeEncodeError) as error:
             problem = str(reason(error)).strip()

@@ -56,6 +56,7 @@ async def serve(app: ASGIApp, sock: socket.socket, over: asyncio.Event) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         limit_concurrency=2_000,
         timeout_graceful_shutdown=2,
     )

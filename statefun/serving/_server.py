@@ -213,8 +213,7 @@ def _on_main_thread() -> bool:
 def _listening(options: ServeOptions) -> Generator[socket.socket]:
     """Listen where the options say. Raises ConfigError."""
     where = options.uds or f"{options.host}:{options.port}"
-    made = socket.socket(socket.AF_UNIX if options.uds else socket.AF_INET6 if ":" in options.host else socket.AF_INET)
-    with contextlib.closing(made):
+    with contextlib.closing(_socket(options)) as made:
         try:
             _bind(made, options)
             made.listen(2048)
@@ -226,6 +225,14 @@ def _listening(options: ServeOptions) -> Generator[socket.socket]:
         finally:
             if options.uds:
                 Path(options.uds).unlink(missing_ok=True)
+
+
+def _socket(options: ServeOptions) -> socket.socket:
+    if options.uds:
+        return socket.socket(socket.AF_UNIX)
+    # asyncio switches Nagle's algorithm off only where the protocol is named: without it a reply waits 40 ms
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
 
 
 def _bind(made: socket.socket, options: ServeOptions) -> None:

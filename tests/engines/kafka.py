@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from typing_extensions import Self
 
-__all__ = ["Kafka", "Record"]
+__all__ = ["Kafka", "Reader", "Record"]
 
 Headers = list[tuple[str, bytes | str | None]]
 
@@ -73,7 +73,7 @@ class Kafka:
         return Producer({**known, **(settings or {})})
 
     def read(
-        self, topics: Iterable[str], count: int, *, seconds: float = 60, quiet: float = 1, committed: bool = True
+        self, topics: Iterable[str], count: int, *, seconds: float = 120, quiet: float = 0.7, committed: bool = True
     ) -> list[Record]:
         """Return all that topics hold, in the order of each partition.
 
@@ -120,6 +120,10 @@ class Reader:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the broker."""
         self._consumer.close()
 
     def some(self, *, most: int = 500, seconds: float = 0.1) -> list[Record]:

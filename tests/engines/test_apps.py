@@ -51,9 +51,9 @@ def test_greeter(way: Way, kafka: Kafka, folder: Path) -> None:
         Record("greetings", one.key, one.value.SerializeToString()) for one in harness.egress(greeter.GREETINGS)
     )
     assert wanted["Ümit"][-1] == Greeting(text="Hello Ümit, visit 10").SerializeToString()
-    with deploy(GREETER, way, kafka, folder) as app:
-        app.send([*logins, *visits])
-        assert by_key(app.read(["greetings"], len(visits))) == wanted
+    with deploy(GREETER, way, kafka, folder):
+        kafka.send([*logins, *visits])
+        assert by_key(kafka.read(["greetings"], len(visits))) == wanted
 
 
 def earthquakes(*, swarms: bool) -> Sequence[Quake]:
@@ -89,6 +89,6 @@ def test_quakes(way: Way, kafka: Kafka, folder: Path) -> None:
     alerts = harness.egress(quakes.ALERTS)
     assert {one.value.kind for one in alerts} == {Alert.STRONG, *([Alert.SWARM_BEGAN] if way.wire == "v3" else [])}
     wanted = by_key(Record("alerts", one.key, one.value.SerializeToString()) for one in alerts)
-    with deploy(QUAKES, way, kafka, folder) as app:
-        app.send(Record("router", quake.network, quake.SerializeToString()) for quake in records)
-        assert by_key(app.read(["alerts"], len(alerts))) == wanted
+    with deploy(QUAKES, way, kafka, folder):
+        kafka.send(Record("router", quake.network, quake.SerializeToString()) for quake in records)
+        assert by_key(kafka.read(["alerts"], len(alerts))) == wanted

@@ -24,31 +24,58 @@ KEYS = 100
 @pytest.mark.feature("exactly once, killed", facts="12c")
 @pytest.mark.way("StateFun 3.3.0-components-v3-async")
 def test_kills(kafka: Kafka, folder: Path) -> None:
-    """Three kills of the function's process and three of the JVM: 20,000 records, each counted once."""
-    storm(kafka, folder, records=20_000, rate=700, kills=3)
+    """Three kills of the function's process and three of the JVM: each of 20,000 records is counted once."""
+    storm(kafka, folder, least=20_000, rate=700, kills=3)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(2_400)
 def test_many_kills(kafka: Kafka, folder: Path) -> None:
-    """Twenty-five kills of each: 100,000 records, each counted once."""
-    storm(kafka, folder, records=100_000, rate=300, kills=25)
+    """Twenty-five kills of each: each of 100,000 records is counted once."""
+    storm(kafka, folder, least=100_000, rate=300, kills=25)
 
 
-def storm(kafka: Kafka, folder: Path, *, records: int, rate: int, kills: int) -> None:
+class Sender(threading.Thread):
+    """Sends numbered records at a rate, until it is told to stop and has sent enough."""
+
+    def __init__(self, kafka: Kafka, *, rate: int, least: int) -> None:
+        super().__init__()
+        self._kafka, self._rate, self._least = kafka, rate, least
+        self._enough = threading.Event()
+        self.sent = 0
+
+    def run(self) -> None:
+        """Send."""
+        while self.sent < self._least or not self._enough.is_set():
+            began = time.monotonic()
+            numbers = range(self.sent, self.sent + self._rate)
+            self._kafka.send(
+                Record("numbers", f"k{n % KEYS}", StringValue(value=str(n)).SerializeToString()) for n in numbers
+            )
+            self.sent += self._rate
+            time.sleep(max(0.0, began + 1 - time.monotonic()))
+
+    def stop(self) -> int:
+        """Let it come to its end; return how many were sent."""
+        self._enough.set()
+        self.join()
+        return self.sent
+
+
+def storm(kafka: Kafka, folder: Path, *, least: int, rate: int, kills: int) -> None:
     """Send numbered records at a rate; meanwhile kill either process at random times; look at what came out."""
     kafka.renew("numbers", "counted", partitions=2)
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    chance = random.Random(seed)  # no secret
+    chance = random.Random(seed)
     with served(COUNTING, folder / "served.log") as function:
         module = folder / "module.yaml"
         statefun(COUNTING, "module", COUNTING.name, "--endpoint", function.url, "--kafka", kafka.address,
                  "--transport", "async", "--delivery", "exactly-once", "--output", str(module))  # fmt: skip
         job = Job.start(folder / "job", module)
+        sender = Sender(kafka, rate=rate, least=least)
+        sender.start()
         try:
-            sending = threading.Thread(target=send, args=(kafka, records, rate))
-            sending.start()
             wait_for_checkpoint(job)
             deaths = ["function"] * kills + ["JVM"] * kills
             chance.shuffle(deaths)
@@ -59,10 +86,10 @@ def storm(kafka: Kafka, folder: Path, *, records: int, rate: int, kills: int) ->
                     job.run(restore=newest_checkpoint(job.folder))
                 else:
                     kill(function, chance.uniform(0, 1))
-            assert sending.is_alive(), "the kills were to come under load: send more, or slower"
-            sending.join()
+            records = sender.stop()
             found = kafka.read(["counted"], records, seconds=120, quiet=2)
         finally:
+            sender.stop()
             job.stop()
     check(found, records)
 
@@ -72,15 +99,6 @@ def kill(function: Served, away: float) -> None:
     function.end(signal.SIGKILL)
     time.sleep(away)
     function.start()
-
-
-def send(kafka: Kafka, records: int, rate: int) -> None:
-    """Send numbered records, so many a second."""
-    for second in range(0, records, rate):
-        began = time.monotonic()
-        numbers = range(second, min(second + rate, records))
-        kafka.send(Record("numbers", f"k{n % KEYS}", StringValue(value=str(n)).SerializeToString()) for n in numbers)
-        time.sleep(max(0.0, began + 1 - time.monotonic()))
 
 
 def wait_for_checkpoint(job: Job) -> None:

@@ -5,22 +5,17 @@ Here: one context manager that deploys an app as a user would: `statefun module`
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
-import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from engines import Job, JobOptions
 from engines.flink import FlinkEngine
-from statefun._proto.egress_pb2 import KafkaProducerRecord
-from tests.engines.kafka import Kafka, Record
+from tests.engines.kafka import Kafka, Reader, Record
 from tests.engines.served import App, served, statefun
 
 __all__ = ["FLINK", "WAYS", "Deployed", "Way", "deploy"]
@@ -61,98 +56,65 @@ WAYS = (
 FLINK = tuple(way for way in WAYS if way.runtime != "embedded")
 
 
-class Deployed(Protocol):
-    """A running app."""
-
-    def send(self, records: Iterable[Record]) -> None:
-        """Give it records."""
-        ...
-
-    def read(self, topics: Sequence[str], count: int) -> list[Record]:
-        """Return the records that came out, of which there must be at least so many."""
-        ...
-
-
 @contextlib.contextmanager
-def deploy(app: App, way: Way, kafka: Kafka, folder: Path) -> Generator[Deployed]:
-    """Run an app in one of the ways for as long as the block lasts. The topics must be there."""
+def deploy(
+    app: App, way: Way, kafka: Kafka, folder: Path, *, change: Callable[[str], str] = str, record: bool = False
+) -> Generator[Deployed]:
+    """Run an app in one of the ways for as long as the block lasts. The topics must be there.
+
+    `change` is what a user would write into the module by hand. With `record`, what the runtime sends is kept in the
+    folder "recorded".
+    """
     with contextlib.ExitStack() as stack:
         url = "http://127.0.0.1:1/statefun"
         if way.transport != "in process":
-            url = stack.enter_context(served(app, folder / "served.log")).url
+            recording = ("--record", str(folder / "recorded")) if record else ()
+            url = stack.enter_context(served(app, folder / "served.log", *recording)).url
         chosen = ("--transport", way.transport) if way.engine == "flink-3.3" and way.runtime != "embedded" else ()
         module = folder / "module.yaml"
         options = ("--runtime", way.module, "--endpoint", url, "--kafka", kafka.address, "--output", str(module))
         statefun(app, "module", app.name, *options, *chosen)
+        module.write_text(change(module.read_text()))
         if way.runtime == "embedded":
-            yield stack.enter_context(_embedded(app, way, module, folder))
+            log = stack.enter_context(_embedded(app, way, module, folder))
+            yield stack.enter_context(contextlib.closing(Deployed(kafka, log.read_text)))
         else:
             job = Job.start(folder / "job", module, JobOptions(engine=way.engine))
             stack.callback(job.stop)
-            yield OnKafka(kafka)
+            yield stack.enter_context(contextlib.closing(Deployed(kafka, lambda: str(job.failure()))))
 
 
-@dataclass(frozen=True, slots=True)
-class OnKafka:
-    """An app on Flink: its records come from Kafka and go there."""
+@dataclass(slots=True)
+class Deployed:
+    """An app on a runtime: its records come from Kafka and go there."""
 
     kafka: Kafka
+    log: Callable[[], str]
+    """Tells what is known about what went wrong."""
+    _readers: dict[str, tuple[Reader, list[Record]]] = field(default_factory=dict[str, tuple[Reader, list[Record]]])
 
-    def send(self, records: Iterable[Record]) -> None:
-        """Give it records."""
-        self.kafka.send(records)
+    def so_far(self, topic: str) -> list[Record]:
+        """Return what has come out so far."""
+        if topic not in self._readers:
+            self._readers[topic] = (self.kafka.consumer([topic]), [])
+        reader, found = self._readers[topic]
+        found += reader.some(seconds=0.05)
+        return found
 
-    def read(self, topics: Sequence[str], count: int) -> list[Record]:
-        """Return the records that came out."""
-        return self.kafka.read(topics, count)
-
-
-@dataclass(frozen=True, slots=True)
-class OnFiles:
-    """An app on the embedded runtime: a topic is a file of its name."""
-
-    folder: Path
-    data: Path
-    log: Path
-
-    def send(self, records: Iterable[Record]) -> None:
-        """Give it records."""
-        lines: dict[str, list[str]] = {}
-        for record in records:
-            assert record.value is not None
-            line = {"key": record.key, "base64": base64.b64encode(record.value).decode()}
-            lines.setdefault(record.topic, []).append(json.dumps(line) + "\n")
-        for topic, written in lines.items():
-            with (self.folder / f"{topic}.jsonl").open("a") as file:
-                file.writelines(written)
-
-    def read(self, topics: Sequence[str], count: int, *, seconds: float = 60, quiet: float = 0.5) -> list[Record]:
-        """Return the records that came out: the bytes as they would go to Kafka."""
-        end = time.monotonic() + seconds
-        while len(found := self._kept(topics)) < count:
-            assert time.monotonic() < end, (found[-3:], self.log.read_text())
-            time.sleep(0.1)
-        time.sleep(quiet)
-        return self._kept(topics)
-
-    def _kept(self, topics: Sequence[str]) -> list[Record]:
-        with contextlib.closing(sqlite3.connect(self.data / "statefun.db")) as store:
-            rows = store.execute("select value from record order by seq").fetchall()
-        records = [KafkaProducerRecord.FromString(value) for (value,) in rows]
-        return [Record(one.topic, one.key or None, one.value_bytes) for one in records if one.topic in topics]
+    def close(self) -> None:
+        """Let go of the readers."""
+        for reader, _ in self._readers.values():
+            reader.close()
 
 
 @contextlib.contextmanager
-def _embedded(app: App, way: Way, module: Path, folder: Path) -> Generator[OnFiles]:
-    files, data, log = folder / "topics", folder / "data", folder / "run.log"
+def _embedded(app: App, way: Way, module: Path, folder: Path) -> Generator[Path]:
+    log = folder / "run.log"
     what = (app.name, "--module", str(module)) if way.transport == "in process" else (str(module),)
-    options = ("--data", str(data), "--stub-kafka", str(files), "--no-http", "--wire", way.wire, "--quiet")
+    options = ("--data", str(folder / "data"), "--no-http", "--quiet")
     command = (sys.executable, "-m", "statefun", "run", *what, *options)
     with log.open("ab") as out, subprocess.Popen(command, env=app.environment(), stdout=out, stderr=out) as process:
         try:
-            while not files.is_dir():
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.05)
-            yield OnFiles(files, data, log)
+            yield log
         finally:
             process.terminate()

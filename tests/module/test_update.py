@@ -164,6 +164,68 @@ def test_format_2() -> None:
     assert updated(FORMAT_2) == CHANGED_2
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("# a\n\n  # b\n---\n", ""),
+        ("%YAML 1.1\n# x\n--- # y\n", ""),
+        ("\n\n", ""),
+        ("", "...\n# after\n"),
+        ("", "---\n# another document, which 2.2 does not read\nversion: '2.0'\n"),
+        ("---\n", "--- # nothing\n"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_around_the_document(before: str, after: str, end: str) -> None:
+    """What stands before and after the document stays, letter by letter, and so do the ends of the lines."""
+    text = (before + FORMAT_2 + after).replace("\n", end)
+    assert updated(text) == (before + CHANGED_2 + after).replace("\n", end)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            "              - name: last",
+            "\n              # before last\n    # oddly indented\n              - name: last",
+        ),
+        ("            timeout: 30s", "            # after the states\n            timeout: 30s   #no blank"),
+        ("      # the carts", "      # the carts: " + "x" * 300),
+        ("      # the carts", "      #\tKörbe 🛒 # twice"),
+        ("type: shop/cart", 'type: "shop/cart"   # in quotes'),
+        ("60min", "'60min'"),
+        (
+            "            timeout: 30s\n",
+            "            timeout: 30s\n      # more\n    # no ingresses yet\n# the end\n",
+        ),
+    ],
+)
+def test_odd_comments(old: str, new: str) -> None:
+    """Every comment and every quote stays on its line, wherever it stands; what is added stands apart."""
+    text = FORMAT_2.replace(old, new)
+    changed = updated(text).splitlines()
+    for line in text.splitlines():
+        assert line in changed or line.endswith("# too short")
+
+
+def test_a_comment_that_would_be_lost() -> None:
+    """Not every comment in brackets can be kept: nothing is changed then, and the error says where."""
+    text = """\
+# a file
+---
+version: "2.0"
+module: {meta: {type: remote}, spec: {functions: [ # the carts
+  {function: {meta: {kind: http, type: shop/cart}, spec: {endpoint: "http://shop:8000/statefun"}}} # one
+]}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        updated(text)
+    assert str(caught.value) == (
+        "module.yaml:4: the comment '# the carts' would be lost\n"
+        "  help: move it to a line of its own, outside of brackets"
+    )
+
+
 def test_format_1() -> None:
     """In format 1.0 the missing names are put in."""
     text = """\

@@ -145,7 +145,7 @@ def wait_for(say: Say, text: str) -> None:
     """Look at the records until a text is among them; 5 s are plenty."""
     until = time.monotonic() + 5
     while text not in say("tail", "t/out"):
-        assert time.monotonic() < until, text
+        assert time.monotonic() < until, (text, say("status"), say("inbox", "ls"), say("failures", "ls"), say("tail"))
         time.sleep(0.01)
 
 
@@ -284,6 +284,18 @@ def test_tail(say: Say) -> None:
 def test_doctor(say: Say) -> None:
     """The doctor says that a folder is sound, or what is not."""
     assert say("doctor").endswith(f"{say.folder} is sound.\n")
+
+
+def test_the_doctor_and_the_installation(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names another distribution that owns the import name, and a protobuf without its compiled part."""
+    monkeypatch.setattr("statefun.cli.doctor.foreign_distributions", lambda: ("apache-flink-statefun",))
+    monkeypatch.setattr("statefun.cli.doctor.is_pure_python", lambda: True)
+    first, *rest = say("doctor", status=1).splitlines()
+    assert first.endswith(" in pure Python, 8 to 12 times slower: install a wheel of it")
+    name = "apache-flink-statefun"
+    problem = f"the distribution {name!r} has the same import name"
+    help = f"pip uninstall {name} && pip install --force-reinstall statefun"
+    assert rest == [f"{problem}: {help}", f"{say.folder} is sound."]
 
 
 def test_reset(say: Say) -> None:

@@ -21,6 +21,7 @@ from statefun.runtime._assembly import Runtime
 from statefun.runtime._driver import Driver, Pace
 from statefun.runtime._http_ingress import HttpIngress
 from statefun.runtime._playground import PlaygroundEgress, PlaygroundIngress
+from statefun.runtime._store import StoreError
 
 OUT = MessageEgress[str]("t/out")
 
@@ -228,8 +229,37 @@ def test_full(tmp_path: Path) -> None:
         house.driver.pace = Pace(failing=-1)
         answer = await house.post("/t/login/x", b"{}")
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert answer.error == "there is no room for another message now"
 
     within(tmp_path, test)
+
+
+def test_stopping(tmp_path: Path) -> None:
+    """A runtime that is about to end takes nothing more, and says so."""
+
+    async def test(house: House) -> None:
+        house.driver.stop()
+        answer = await house.post("/t/login/x", b"{}")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert answer.error == "the runtime is stopping"
+
+    within(tmp_path, test)
+
+
+def test_what_cannot_be_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that the disk does not take is not accepted: the sender is told to come again later."""
+
+    async def test(house: House) -> None:
+        def fail(*_: object) -> None:
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(house.driver.store, "commit", fail)
+        answer = await house.post("/t/login/x", b"{}")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "10")
+        assert answer.error == "the message could not be committed"
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        within(tmp_path, test)
 
 
 def test_idempotency(tmp_path: Path) -> None:

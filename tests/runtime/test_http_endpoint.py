@@ -37,12 +37,14 @@ Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Server:
     """An HTTP server of a test."""
 
-    def __init__(self, serve: Serve, path: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, serve: Serve, path: Path | None = None, tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         self._app = web.Application(client_max_size=1 << 30)
         self._app.router.add_route("*", "/{any:.*}", serve)
         self._path = path
         self._tls = tls
-        self.port = 0
+        self.port = port
 
     async def __aenter__(self) -> Self:
         self._runner = web.AppRunner(self._app)
@@ -50,7 +52,7 @@ class Server:
         if self._path is not None:
             await web.UnixSite(self._runner, str(self._path)).start()
         else:
-            site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
+            site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls)
             await site.start()
             self.port = self._runner.addresses[0][1]
         return self
@@ -520,6 +522,42 @@ async def results(driver: Driver, wire: Wire) -> tuple[list[str], dict[str, int]
     told = sorted(f"{to} {count}" for to, _, count in records) + sorted(f"{to} {text}" for to, text, _ in records)
     rows = store.list_states(None, None, 0, None, 1_000)
     return told[:60], {f"{row.function}/{row.id}": count_of(row.value, wire) for row in rows}
+
+
+def test_a_server_that_vanishes() -> None:
+    """A server that goes away in the middle of its answers, and comes back a while later, costs nothing but time."""
+    handler = AsyncRequestReplyHandler(counting())
+    gone = asyncio.Event()
+    calls = 0
+
+    async def serve(request: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
+        reply = await handler(await request.read())
+        if calls > 3 and not gone.is_set():
+            gone.set()
+        if gone.is_set() and calls < 8:
+            assert request.transport is not None
+            request.transport.abort()  # the reply is made, and never arrives
+        return octets(reply)
+
+    async def go() -> tuple[list[str], dict[str, int]]:
+        async with Server(serve) as server:
+            port = server.port
+            endpoint = HttpEndpoint([Route(namespace="t", name=None, url=server.url)])
+            store = MemoryStore()
+            engine = Engine(endpoint.find, store.start())
+            driver = Driver(Pump(engine, store, endpoint), WallClock(), exit_at_end=True)
+            running = asyncio.ensure_future(results(driver, "v3"))
+            await gone.wait()
+        await asyncio.sleep(0.3)
+        async with Server(serve, port=port):
+            found = await running
+        await endpoint.close()
+        return found
+
+    records, states = asyncio.run(asyncio.wait_for(go(), 30))
+    assert (len(records), sorted(states.values())) == (60, [12] * 5 + [20] * 3)
 
 
 def count_of(value: bytes, wire: Wire) -> int:

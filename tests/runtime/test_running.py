@@ -199,8 +199,8 @@ def test_http(folder: Path, number: int) -> None:
     assert process.printed == ['{"type":"string","value":"hello x 1"}']
     assert re.fullmatch(r"WARNING t/f/me failed \(attempt 1, next in \d\.\d s\): ValueError: no bad", failed)
     place = f"http://127.0.0.1:{port}"
-    example = f"curl {place}/t/f/me -H 'content-type: application/json; type=string' -d '…'"
-    assert process.said[:2] == [DATA, f"messages: POST {place}, e.g. {example}"]
+    example = [f"  curl {place}/t/f/me \\", "    -H 'content-type: application/json; type=string' -d '\"hello\"'"]
+    assert process.said[:4] == [DATA, f"messages: POST {place}", *example]
 
 
 def test_slow(folder: Path) -> None:
@@ -262,6 +262,69 @@ def test_stopping_while_a_function_blocks(folder: Path) -> None:
         assert runtime.store.counts().waiting == 1
 
 
+KAFKA = """
+kind: io.statefun.endpoints.v2/http
+spec: {functions: t/*, urlPathTemplate: "http://localhost:1/"}
+---
+kind: io.statefun.kafka.v1/ingress
+spec:
+  id: t/in
+  address: nowhere:9092
+  consumerGroupId: g
+  startupPosition: {type: earliest}
+  topics:
+    - {topic: texts, valueType: io.statefun.types/string, targets: [t/f, t/g]}
+    - {topic: others, valueType: io.statefun.types/string, targets: [t/f]}
+---
+kind: io.statefun.kafka.v1/egress
+spec: {id: t/out, address: "nowhere:9092", deliverySemantic: {type: none}}
+"""
+KAFKA_APP = """
+from statefun import Context, KafkaEgress, StatefulFunctions
+
+functions = StatefulFunctions()
+OUT = KafkaEgress[str]("t/out", topic="greetings")
+
+@functions.bind("t/f")
+@functions.bind("t/g")
+def f(context: Context, message: str) -> None:
+    context.send_egress(OUT, f"{context.address.type} {context.address.identity} {message}", key="k")
+"""
+
+
+def test_stub_kafka(folder: Path) -> None:
+    """With --stub-kafka a topic is a JSONL file, in and out, followed; a second run goes on from there."""
+    (folder / "kafka_app.py").write_text(KAFKA_APP)
+    (folder / "module.yaml").write_text(KAFKA)
+    words = ("kafka_app", "--no-http", "--module", "module.yaml", "--stub-kafka", "stub")
+    for count, text in enumerate("xy", 1):
+        with Process(folder, *words) as process:
+            process.wait_for("^data: ", process.said)
+            until_there(folder, 2 * count - 2)
+            with (folder / "stub" / "texts.jsonl").open("a") as topic:
+                topic.write(json.dumps({"key": "a", "value": text}) + "\n")
+            until_there(folder, 2 * count)
+            assert process.end(signal.SIGINT) == 130
+    records = out(folder)
+    assert sorted(str(record["value"]) for record in records) == ["f a x", "f a y", "g a x", "g a y"]
+    assert {(record["topic"], record["key"]) for record in records} == {("greetings", "k")}
+
+
+def out(folder: Path) -> list[dict[str, object]]:
+    """Return the records of the stubbed egress."""
+    path = folder / "stub" / "out.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def until_there(folder: Path, count: int) -> None:
+    """Wait for the topics, and for so many records; 20 s at the most."""
+    ends = time.monotonic() + 20
+    while not (folder / "stub" / "others.jsonl").exists() or len(out(folder)) < count:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
 HTTP_INGRESS = """
 kind: io.statefun.embedded.v1/http-ingress
 spec:
@@ -315,7 +378,7 @@ def test_a_module(tmp_path: Path) -> None:
             process.wait_for(r"^WARNING example/fails/me failed \(attempt 1, ", process.said)
             assert process.end(signal.SIGTERM) == 130
     place = f"http://127.0.0.1:{port}"
-    assert process.said[1] == f"messages: POST {place}, e.g. curl {place}/<namespace>/<name>/<id> -d '…'"
+    assert process.said[1:3] == [f"messages: POST {place}", f"  curl {place}/<namespace>/<name>/<id> -d '…'"]
 
 
 def test_reload(folder: Path) -> None:

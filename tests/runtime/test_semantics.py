@@ -500,6 +500,26 @@ class TestRefusals:
         assert attempts == 1
         assert error.startswith("the reply of 3 bytes is no FromFunction: ")
 
+    @pytest.mark.parametrize("value", [b"", b"\x0a", b"\x0a\x18" + STRING.encode() + b"\x10\x01\x1a"])
+    def test_a_cut_off_value(self, value: bytes) -> None:
+        """A state whose bytes end in the middle fails the address."""
+        rig, endpoint = scripted("t/a")
+
+        def answer(batch: Batch) -> V3.FromFunction | bytes:
+            if not batch.state:
+                made = V3.FromFunction()
+                made.incomplete_invocation_context.missing_values.add(state_name="s", type_typename=STRING)
+                return made
+            change = b"\x08\x01\x12\x01s\x1a" + bytes([len(value)]) + value
+            return b"\xa2\x06" + bytes([len(change) + 2]) + b"\x0a" + bytes([len(change)]) + change
+
+        endpoint.answer = answer
+        rig.send("t/a", "x", "m")
+        rig.run()
+        ((_, error),) = rig.failures().values()
+        refused = "state 's' is registered as 'io.statefun.types/string', and what is written is ''"
+        assert error.startswith(f"a value of {len(value)} bytes cannot be read: " if value else refused)
+
     def test_an_empty_value(self) -> None:
         """A state may be zero bytes long, which is not the same as none."""
         rig, endpoint = scripted("t/a")

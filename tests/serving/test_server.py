@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -364,6 +365,25 @@ def test_module_that_fits(start: Start, tmp_path: Path) -> None:
     )
     server = start("--port", "0", "--module", "module.yaml", "--linger", "0")
     assert server.end() == 0
+
+
+def test_a_reply_does_not_wait() -> None:
+    """The replies of a connection that is kept alive are sent at once, without Nagle's algorithm."""
+
+    async def accepted(listener: socket.socket) -> int:
+        options: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            sock = cast("socket.socket", writer.get_extra_info("socket"))
+            options.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=listener):
+            with socket.create_connection(listener.getsockname()):
+                return await options
+
+    with _server._listening(ServeOptions(app="shop:functions", port=0)) as listener:
+        assert asyncio.run(accepted(listener)) != 0
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
