@@ -13,7 +13,7 @@ from tests.engines.kafka import Kafka
 from tests.engines.table import Seen
 
 MARKS = (
-    "feature(name, facts): a row of the table in docs/reference/compatibility.md, and where the facts speak of it",
+    "feature(name, facts): a row of the table in docs/explanation/compatibility.md, and where the facts speak of it",
     "way(id): the column of the table, for a test that is of one way",
     "long: only in make engines-all",
 )

@@ -1,5 +1,9 @@
 """Records into Kafka and out of it again, for the tests on real runtimes."""
 
+# What Confluent's client gives back is typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false
+
 from __future__ import annotations
 
 import contextlib
