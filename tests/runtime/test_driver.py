@@ -355,7 +355,7 @@ def test_the_wires_do_not_mix(tmp_path: Path) -> None:
 
 def test_the_same_on_both_wires(tmp_path: Path) -> None:
     """An app gives the same results on both wires."""
-    results: list[list[object]] = []
+    results: list[list[str]] = []
     wires: tuple[Wire, ...] = ("v2", "v3")
     for wire in wires:
         folder = tmp_path / wire
@@ -364,7 +364,9 @@ def test_the_same_on_both_wires(tmp_path: Path) -> None:
         with Runtime.in_process(app(), folder / "data", wire=wire) as runtime:
             source = runtime.jsonl(folder / "in.jsonl", to="t/f", type="string")
             asyncio.run(Driver(runtime.pump, WallClock(), sources=[source], exit_at_end=True).run())
-            results.append(list(runtime.records("t/out")))
+            # the order of two addresses is nobody's promise: it depends on where a group ended
+            records = [str(record) for record in runtime.records("t/out")]
+            results.append(sorted(records, key=lambda record: record.split()[0]))
     assert results[0] == results[1]
     assert len(results[0]) == 50
 
