@@ -164,7 +164,7 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"usage: statefun {name} ")
-    assert f"  {name:<10}{COMMANDS[name]}" in parser([]).format_help()
+    assert f"  {name:<12}{COMMANDS[name]}" in parser([]).format_help()
     assert command(name).__doc__ is not None
 
 
