@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from engines.broker import Broker
 from engines.errors import EngineError
-from engines.flink import Job, JobOptions, newest_checkpoint
+from engines.flink import Job, JobOptions, newest_checkpoint, refusal
 from engines.jars import ENGINES, cache, fetch, missing_tools
 from engines.processes import free_port
 
@@ -24,4 +24,5 @@ __all__ = [
     "free_port",
     "missing_tools",
     "newest_checkpoint",
+    "refusal",
 ]

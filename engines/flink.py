@@ -6,7 +6,9 @@ Here: starting it with a module.yaml, what it says of itself over REST, savepoin
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +21,7 @@ from engines.errors import EngineError
 from engines.jars import HERE, fetch
 from engines.processes import JVM, free_port, is_alive, kill, pid_of, spawn, stop, tail, wait_until
 
-__all__ = ["FlinkEngine", "Job", "JobOptions", "newest_checkpoint"]
+__all__ = ["FlinkEngine", "Job", "JobOptions", "newest_checkpoint", "refusal"]
 
 FlinkEngine: TypeAlias = Literal["flink-3.3", "flink-2.2"]
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
@@ -35,6 +37,7 @@ LOGGING = (
     f"{LOG}.dateTimeFormat=HH:mm:ss.SSS",
     f"{LOG}.log.org.apache.flink.client.cli.CliFrontend=error",
 )
+FRONT = "org.apache.flink.client.cli.CliFrontend"
 MAIN = "org.apache.flink.statefun.flink.core.StatefulFunctionsJob"
 
 
@@ -81,7 +84,6 @@ class Job:
 
     def command(self, restore: Path | None) -> tuple[str, ...]:
         """Return what Java is started with."""
-        jars = fetch(self.options.engine)
         settings = {
             "rest.bind-port": str(self.rest_port),
             "state.checkpoints.dir": (self.folder / "checkpoints").resolve().as_uri(),
@@ -91,29 +93,8 @@ class Job:
         run: tuple[str, ...] = ("run", "-t", "local", "-p", str(self.options.parallelism))
         run += ("-s", restore.resolve().as_uri()) if restore else ()
         run += tuple(f"-D{name}={value}" for name, value in settings.items())
-        (distribution,) = jars.glob("statefun-flink-distribution-*.jar")
-        java = (*JVM, f"-Xmx{self.options.heap}", *OPEN, *LOGGING)
-        front = "org.apache.flink.client.cli.CliFrontend"
-        if self.options.engine == "flink-3.3":
-            module = ("--statefun.remote.module-name", self.module.resolve().as_uri())
-            return (*java, "-cp", f"{jars}/*", front, *run, str(distribution), *module)
-        # 2.2 looks for the module on the class path of the job, which must be the distribution's as well.
-        around = self.folder / "module"
-        around.mkdir(exist_ok=True)
-        shutil.copy(self.module, around / "module.yaml")
-        classes = ":".join(str(jar) for jar in sorted(jars.glob("*.jar")) if jar != distribution)
-        return (
-            *java,
-            "-cp",
-            classes,
-            front,
-            *run,
-            "-C",
-            f"{around.resolve().as_uri()}/",
-            "-c",
-            MAIN,
-            str(distribution),
-        )
+        machine = (*JVM, f"-Xmx{self.options.heap}", *OPEN, *LOGGING)
+        return (*machine, *_front(self.options.engine, run, self.module, self.folder / "module"))
 
     # --- what it says of itself ---
 
@@ -129,6 +110,10 @@ class Job:
             return False
         tasks = cast("Mapping[str, int]", overview["tasks"])
         return 0 < tasks["total"] == tasks["running"]
+
+    def is_submitted(self) -> bool:
+        """Tell whether Flink has taken the job: what is in its module was accepted."""
+        return self._overview() is not None
 
     def is_alive(self) -> bool:
         """Tell whether its process runs."""
@@ -151,8 +136,8 @@ class Job:
     def restarts(self) -> int:
         """Return how many times it has failed and gone on."""
         job = self.id()
-        (got,) = cast("list[Mapping[str, str]]", self.ask(f"/jobs/{job}/metrics?get=numRestarts"))
-        return int(got["value"])
+        got = cast("list[Mapping[str, str]]", self.ask(f"/jobs/{job}/metrics?get=numRestarts"))
+        return int(got[0]["value"]) if got else 0  # it is not there at first
 
     def checkpoints(self) -> Mapping[str, int]:
         """Return how many checkpoints were completed, failed and restored, by these names."""
@@ -200,6 +185,39 @@ class Job:
             raise EngineError(f"no savepoint: {told['operation'].get('failure-cause')}")
         self.stop()
         return Path(str(location).removeprefix("file:"))
+
+
+def _front(engine: FlinkEngine, verb: tuple[str, ...], module: Path, around: Path) -> tuple[str, ...]:
+    """Return the class path, and a command of Flink's own front end for a module; 2.2 gets a copy in a folder."""
+    jars = fetch(engine)
+    (distribution,) = jars.glob("statefun-flink-distribution-*.jar")
+    if engine == "flink-3.3":
+        named = ("--statefun.remote.module-name", module.resolve().as_uri())
+        return ("-cp", f"{jars}/*", FRONT, *verb, str(distribution), *named)
+    # 2.2 looks for the module on the class path of the job, which must be the distribution's as well.
+    around.mkdir(parents=True, exist_ok=True)
+    shutil.copy(module, around / "module.yaml")
+    classes = ":".join(str(jar) for jar in sorted(jars.glob("*.jar")) if jar != distribution)
+    return ("-cp", classes, FRONT, *verb, "-C", f"{around.resolve().as_uri()}/", "-c", MAIN, str(distribution))
+
+
+def refusal(engine: FlinkEngine, module: Path) -> str | None:
+    """Return why a runtime does not start a job for a module.yaml, as Java's last cause; None if it does.
+
+    The job is killed before it works. What is refused later, such as a URL at the first message, is not seen.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        job = Job(folder=Path(made), module=module, options=JobOptions(engine=engine), rest_port=free_port())
+        job.run(wait=False)
+        while job.is_alive():
+            if job.is_submitted():
+                job.kill()
+                return None
+            time.sleep(0.05)
+        lines = (job.folder / "log").read_text(errors="replace").splitlines()
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    # what Java says of a null differs from one to the next
+    return re.sub(r"(NullPointerException).*", r"\1", causes[-1]) if causes else "\n".join(lines[-5:])
 
 
 def newest_checkpoint(folder: Path) -> Path:

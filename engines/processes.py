@@ -21,7 +21,7 @@ __all__ = ["JVM", "free_port", "is_alive", "kill", "spawn", "stop", "wait_until"
 
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true")
 """Starts quickly and stays small: what is wanted where a process lives for minutes."""
-PATIENCE = 90
+PATIENCE = 180
 """Seconds that a start may take."""
 POLL = 0.05
 _children: dict[int, subprocess.Popen[bytes]] = {}

@@ -117,7 +117,7 @@ def _region(how: Dialect) -> Tagged[Region]:
         },
         fold=how.fold,
         strict=how.strict,
-        says="Invalid AWS region type: <s>; valid types are [default, specific, custom-endpoint]",
+        says="Invalid AWS region type: <s>; valid values are [default, specific, custom-endpoint]",
     )
 
 

@@ -6,6 +6,8 @@ Here: `run_app`. What it prints goes to standard error; records go to standard o
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
 import os
 import sys
@@ -40,7 +42,7 @@ from statefun.runtime._session import Beside, run_driver
 from statefun.runtime._sinks import FileSink, Sink, StdoutSink
 from statefun.runtime._sources import FileSource, Source, StdinSource
 from statefun.runtime._surroundings import PORT, Surroundings, egress_names, kept, routes, surroundings
-from statefun.runtime._values import brief
+from statefun.runtime._values import Json, ValueProblem, Values, brief
 from statefun.runtime._web import listen, serve
 
 __all__ = ["ReadFile", "RunOptions", "run_app"]
@@ -196,7 +198,7 @@ async def _run(
             reloader.keep(sock)
         beside.append(_served(make_app(driver), sock))
         place = "{}:{}".format(*sock.getsockname()[:2])
-        example = f", e.g. {_example(runtime, place)}" if what.startswith("messages") else ""
+        example = f"\n  {_example(runtime, place)}" if what.startswith("messages") else ""
         say(f"{what} http://{place}{example}")
     if options.reload:
         beside.append(reloader.watch)
@@ -261,5 +263,16 @@ def _example(runtime: Runtime, place: str) -> str:
         for typename in known.accepts:
             if runtime.values.can_encode(typename):
                 kind = f"application/json; type={brief(typename)}"
-                return f"curl http://{place}/{name}/me -H 'content-type: {kind}' -d '…'"
+                body = _body(runtime.values, typename)
+                return f"curl http://{place}/{name}/me \\\n    -H 'content-type: {kind}' -d '{body}'"
     return f"curl http://{place}/<namespace>/<name>/<id> -d '…'"
+
+
+def _body(values: Values, typename: str) -> str:
+    """Return JSON that can become a message of a type, to be pasted into a shell."""
+    samples: tuple[Json, ...] = ({}, "hello", 1, True)
+    for value in samples:
+        with contextlib.suppress(ValueProblem):
+            values.encode(typename, value)
+            return json.dumps(value)
+    return "…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.engines.kafka import Kafka
 from tests.engines.table import Seen
 
 MARKS = (
-    "feature(name, facts): a row of the table in docs/reference/compatibility.md, and where the facts speak of it",
+    "feature(name, facts): a row of the table in docs/explanation/compatibility.md, and where the facts speak of it",
     "way(id): the column of the table, for a test that is of one way",
     "long: only in make engines-all",
 )
@@ -26,7 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say what the tests' own marks mean."""
+    """Say what the tests' own marks mean; end as by Ctrl-C when somebody ends the tests, so that nothing is left."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
 

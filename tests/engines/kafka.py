@@ -1,5 +1,9 @@
 """Records into Kafka and out of it again, for the tests on real runtimes."""
 
+# What Confluent's client gives back is typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false
+
 from __future__ import annotations
 
 import contextlib
@@ -73,7 +77,7 @@ class Kafka:
         return Producer({**known, **(settings or {})})
 
     def read(
-        self, topics: Iterable[str], count: int, *, seconds: float = 30, quiet: float = 0.7, committed: bool = True
+        self, topics: Iterable[str], count: int, *, seconds: float = 120, quiet: float = 0.7, committed: bool = True
     ) -> list[Record]:
         """Return all that topics hold, in the order of each partition.
 

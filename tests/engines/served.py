@@ -64,7 +64,7 @@ class Served:
         command = (sys.executable, "-m", "statefun", "serve", self.app.name, "--port", str(self.port), *self.arguments)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self.app.environment(), stdout=log, stderr=log)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while not self._answers():
             assert self._process.poll() is None, self.log.read_text()
             assert time.monotonic() < end, self.log.read_text()

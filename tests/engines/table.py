@@ -1,4 +1,4 @@
-"""The table of docs/reference/compatibility.md: what the tests have seen, runtime by runtime.
+"""The table of docs/explanation/compatibility.md: what the tests have seen, runtime by runtime.
 
 Here: how it is written. What was seen is collected in conftest.py, from the outcome of every test that has the mark
 `feature`.
@@ -14,7 +14,7 @@ from tests.engines.ways import WAYS
 
 __all__ = ["PAGE", "Seen", "render"]
 
-PAGE = ROOT / "docs" / "reference" / "compatibility.md"
+PAGE = ROOT / "docs" / "explanation" / "compatibility.md"
 HEAD = """\
 # Compatibility
 

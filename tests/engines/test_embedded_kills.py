@@ -31,11 +31,12 @@ EACH_S = 3.0
 
 
 @pytest.mark.feature("exactly once, killed", facts="6.2, 6.3")
+@pytest.mark.way("embedded-components-v3-in process")
 @pytest.mark.timeout(3_600)
 def test_kills(folder: Path) -> None:
     """The runtime and the broker are killed (-9) at random times under load: each record is counted once, in order."""
     seed = random.randrange(2**32)
-    chance = random.Random(seed)  # noqa: S311  # no secret
+    chance = random.Random(seed)
     deaths = ["runtime"] * KILLS + ["broker"] * BROKER_KILLS
     chance.shuffle(deaths)
     broker = Broker.start(folder / "kafka")

@@ -21,7 +21,7 @@ COUNTING = App("counting:functions", Path(__file__).parent / "apps")
 KEYS = 100
 
 
-@pytest.mark.feature("exactly once, both processes killed", facts="12c")
+@pytest.mark.feature("exactly once, killed", facts="12c")
 @pytest.mark.way("StateFun 3.3.0-components-v3-async")
 def test_kills(kafka: Kafka, folder: Path) -> None:
     """Three kills of the function's process and three of the JVM: each of 20,000 records is counted once."""

@@ -38,7 +38,7 @@ class Running:
         """Send texts to an address, as records."""
         self.deployed.kafka.send(Record(topic, id, StringValue(value=text).SerializeToString()) for text in texts)
 
-    def told(self, id: str, count: int, *, seconds: float = 20, quiet: float = 0) -> list[str]:
+    def told(self, id: str, count: int, *, seconds: float = 90, quiet: float = 0) -> list[str]:
         """Return what an address has told, of which there must be so many, in order."""
         end = time.monotonic() + seconds
         while len(found := self._told(id)) < count:

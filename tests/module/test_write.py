@@ -21,6 +21,9 @@ from statefun import (
 from statefun.catalog import Catalog, CatalogEgress, CatalogFunction, CatalogReference, CatalogState, CatalogType
 from statefun.module import Runtime, check, generate, read_text
 from statefun.module._emit import emit
+from statefun.module._model import AsyncTransport, ExactlyOnce, OkHttpTransport
+from statefun.module._model import KafkaEgress as KafkaEgressEntry
+from statefun.module._write import Transport
 
 SHIPPING = FunctionRef[int]("depot/shipping")
 RECEIPTS = KafkaEgress[str]("shop/receipts", topic="receipts")
@@ -215,6 +218,32 @@ def test_unix_socket() -> None:
     text = generate(app(), runtime="3.3", endpoint="http+unix:///run/shop.sock")
 
     assert check(app(), read_text(text), endpoint="http+unix:///run/shop.sock").findings == ()
+
+
+@pytest.mark.parametrize("transport", ["async", "okhttp"])
+def test_transport(transport: Transport) -> None:
+    """The transport is written where one can be chosen, and is what is read again."""
+    read = read_text(generate(app(), runtime="3.3", endpoint=URL, transport=transport))
+
+    kinds = {"async": AsyncTransport, "okhttp": OkHttpTransport}
+    assert isinstance(read.endpoints[0].transport, kinds[transport])
+
+
+def test_no_choice_of_transport() -> None:
+    """Older runtimes have one transport: naming one is refused."""
+    with pytest.raises(ConfigError) as caught:
+        generate(app(), runtime="2.2", endpoint=URL, transport="async")
+
+    assert str(caught.value) == "StateFun 2.2 has one transport, okhttp: none can be chosen\n  help: leave it out"
+
+
+@pytest.mark.parametrize("runtime", ["2.0", "2.2", "3.0", "3.3"])
+def test_exactly_once(runtime: Runtime) -> None:
+    """What the Kafka egresses promise is written in a spelling that the runtime reads."""
+    read = read_text(generate(app(), runtime=runtime, endpoint=URL, delivery="exactly-once"), runtime=runtime)
+
+    deliveries = [egress.delivery for egress in read.egresses if isinstance(egress, KafkaEgressEntry)]
+    assert deliveries == [ExactlyOnce(timeout=timedelta(minutes=10))]
 
 
 def test_slashes() -> None:
