@@ -102,7 +102,7 @@ def serve(name: str, fd: int) -> None:
     """Be a contestant."""
     config = uvicorn.Config(
         CONTESTANTS[name][1](), http="httptools", loop="asyncio", lifespan="off", ws="none", log_config=None,
-        access_log=False, server_header=False,
+        access_log=False, server_header=False, timeout_keep_alive=600,
     )  # fmt: skip
     asyncio.run(uvicorn.Server(config).serve([socket.socket(fileno=fd)]))
 

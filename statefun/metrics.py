@@ -1,16 +1,19 @@
 """What an app did, in numbers, for OpenTelemetry: requests, messages, failures, seconds and bytes.
 
-Here: the handler that counts, and the instruments. Only who makes a `MeasuredHandler` pays for it. Counts are kept in
-dicts and read when somebody collects them, since a call of an instrument costs more than all of them together; what has
-a distribution has to go through one. Labels are names of functions and types that the app declares, never an id.
+Here: the handler that counts, and the instruments. Only who makes a `MeasuredHandler` pays for it. Counts are kept here
+and read when somebody collects them, those of a distribution too: one call of an instrument costs more than all of them
+together. Labels are names of functions and types that the app declares, never an id.
 """
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from contextvars import ContextVar
+from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from statefun._http import require
@@ -27,7 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["MeasuredHandler"]
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_SIZES = (1, 9, 99)
+_SIZE_LABELS = ("1", "2 to 9", "10 to 99", "100 or more")
+_BY_TYPE = {
+    "invocations": "Messages that a function was called with, in requests that were answered",
+    "failures": "Requests that failed",
+    "dead_letters": "Messages that left as dead letters",
+    "skipped": "Messages that failed and were dropped",
+}
 _BECAME = {"a dead letter": "dead_letters", "skipped": "skipped"}
 
 _opened: ContextVar[Turn | None] = ContextVar("statefun_opened", default=None)
@@ -55,20 +65,7 @@ class MeasuredHandler(AsyncRequestReplyHandler):
         from opentelemetry import metrics  # noqa: PLC0415 -- the extra
 
         self._counts = _Counts()
-        meter = metrics.get_meter("statefun") if meter is None else meter
-        self._counts.observed_by(meter)
-        self._seconds = meter.create_histogram(
-            "statefun.request.duration",
-            unit="s",
-            description="From a request to its reply",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self._sizes = meter.create_histogram(
-            "statefun.batch.size",
-            unit="{message}",
-            description="Messages of a request",
-            explicit_bucket_boundaries_advisory=_SIZES,
-        )
+        self._counts.observed_by(metrics.get_meter("statefun") if meter is None else meter)
 
     def _open(self, request: bytes) -> Turn:
         turn = super()._open(request)
@@ -91,88 +88,110 @@ class MeasuredHandler(AsyncRequestReplyHandler):
             counts.in_flight -= 1
             turn = _opened.get()
             _opened.set(None)  # it holds the request
-            counts.note(turn, len(request), len(reply), failed=failed)
-            if turn is not None:
-                labels = counts.labels_of(turn.bound.typename)
-                self._seconds.record(seconds, labels)
-                self._sizes.record(turn.batch_size, labels)
+            counts.note(turn, len(request), len(reply), seconds, failed=failed)
         return reply
 
 
+class _Counted:
+    """What is counted of one function."""
+
+    __slots__ = ("by_type", "received", "seconds", "sent", "sizes", "within")
+
+    def __init__(self) -> None:
+        self.received = self.sent = 0
+        self.seconds = 0.0
+        self.within = [0] * (len(_SECONDS) + 1)
+        """Requests that took up to so long, and not less than the bound before."""
+        self.sizes = [0] * (len(_SIZES) + 1)
+        """Requests of up to so many messages."""
+        self.by_type: dict[str, Counter[str]] = {name: Counter() for name in _BY_TYPE}
+        """For each instrument, how many messages of which type."""
+
+
 class _Counts:
-    """What is counted, by function and type."""
+    """What is counted, by function; there are as many as the app has functions, and `unknown`."""
 
     def __init__(self) -> None:
         self.in_flight = 0
-        self._labels: dict[str, dict[str, str]] = {}
-        self.messages: dict[str, Counter[tuple[str, str]]] = {
-            name: Counter() for name in ("invocations", "failures", "dead_letters", "skipped")
-        }
-        self._received: Counter[str] = Counter()
-        self._sent: Counter[str] = Counter()
-        self._invocations = self.messages["invocations"]
+        self._functions: dict[str, _Counted] = {}
 
-    def labels_of(self, function: str) -> dict[str, str]:
-        """Return the labels of a function; there are as many as functions."""
-        found = self._labels.get(function)
+    def _of(self, function: str) -> _Counted:
+        found = self._functions.get(function)
         if found is None:
-            found = self._labels[function] = {"function": function}
+            found = self._functions[function] = _Counted()
         return found
 
-    def note(self, turn: Turn | None, received: int, sent: int, *, failed: bool) -> None:
+    def note(self, turn: Turn | None, received: int, sent: int, seconds: float, *, failed: bool) -> None:
         """Count a request; without a batch it was none of the protocol, or for an unknown function."""
         if turn is None:
-            self._received["unknown"] += received
-            self.messages["failures"]["unknown", "unknown"] += 1
+            unknown = self._of("unknown")
+            unknown.received += received
+            unknown.by_type["failures"]["unknown"] += 1
             return
-        function = turn.bound.typename
-        self._received[function] += received
-        self._sent[function] += sent
+        bound = turn.bound
+        counted = self._of(bound.typename)
+        counted.received += received
+        counted.sent += sent
+        counted.seconds += seconds
+        counted.within[bisect_left(_SECONDS, seconds)] += 1
+        typenames = turn.typenames
+        counted.sizes[bisect_left(_SIZES, len(typenames))] += 1
         if failed:
-            at, typenames = getattr(turn, "failed_at", 0), turn.typenames
+            at = getattr(turn, "failed_at", 0)
             typename = typenames[at] if at < len(typenames) else ""
-            self.messages["failures"][function, _known(turn, typename)] += 1
+            counted.by_type["failures"][_known(turn, typename)] += 1
         if failed or turn.missing is not None:
             return  # nothing of it was done: it comes again
-        decoders = turn.bound.decoders
-        for typename in turn.typenames:
-            self._invocations[function, typename if typename in decoders else _known(turn, typename)] += 1
+        invocations, decoders = counted.by_type["invocations"], bound.decoders
+        for typename in typenames:
+            invocations[typename if typename in decoders else _known(turn, typename)] += 1
         for became, typename in turn.given_up:
-            self.messages[_BECAME[became]][function, _known(turn, typename)] += 1
+            counted.by_type[_BECAME[became]][_known(turn, typename)] += 1
 
     def observed_by(self, meter: Meter) -> None:
         """Make the instruments that read the counts when somebody collects them."""
-        from opentelemetry.metrics import Observation  # noqa: PLC0415 -- the extra
+        counter = meter.create_observable_counter
+        for name, what in _BY_TYPE.items():
+            counter(f"statefun.{name}", [partial(self._messages, name)], description=what)
+        counter("statefun.requests", [self._requests], description="Requests, by how many messages")
+        counter("statefun.request.duration", [self._seconds], unit="s", description="From requests to replies")
+        counter("statefun.request.duration.bucket", [self._within], description="Requests that took up to `le` seconds")
+        counter("statefun.received", [partial(self._bytes, "received")], unit="By", description="Bytes of requests")
+        counter("statefun.sent", [partial(self._bytes, "sent")], unit="By", description="Bytes of replies")
+        meter.create_observable_up_down_counter("statefun.in_flight", [self._in_flight], description="Requests in work")
 
-        for name, what in (
-            ("invocations", "Messages that a function was called with, in requests that were answered"),
-            ("failures", "Requests that failed"),
-            ("dead_letters", "Messages that left as dead letters"),
-            ("skipped", "Messages that failed and were dropped"),
-        ):
-            counts = self.messages[name]
+    def _messages(self, name: str, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            for typename, count in list(counted.by_type[name].items()):
+                yield _observation(count, {"function": function, "type": short(typename)})
 
-            def by_type(_options: CallbackOptions, counts: Counter[tuple[str, str]] = counts) -> Iterable[Observation]:
-                for (function, typename), count in list(counts.items()):
-                    yield Observation(count, {"function": function, "type": short(typename)})
+    def _requests(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            for label, count in zip(_SIZE_LABELS, counted.sizes, strict=True):
+                if count:
+                    yield _observation(count, {"function": function, "messages": label})
 
-            meter.create_observable_counter(f"statefun.{name}", [by_type], description=what)
+    def _seconds(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            yield _observation(counted.seconds, {"function": function})
 
-        for name, bytes_of, what in (
-            ("received", self._received, "Bytes of requests"),
-            ("sent", self._sent, "Bytes of replies"),
-        ):
+    def _within(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            for bound, count in zip((*_SECONDS, "+Inf"), accumulate(counted.within), strict=True):
+                yield _observation(count, {"function": function, "le": str(bound)})
 
-            def by_function(_options: CallbackOptions, bytes_of: Counter[str] = bytes_of) -> Iterable[Observation]:
-                for function, count in list(bytes_of.items()):
-                    yield Observation(count, {"function": function})
+    def _bytes(self, name: str, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            yield _observation(counted.received if name == "received" else counted.sent, {"function": function})
 
-            meter.create_observable_counter(f"statefun.{name}", [by_function], unit="By", description=what)
+    def _in_flight(self, _options: CallbackOptions) -> Iterable[Observation]:
+        yield _observation(self.in_flight, {})
 
-        def requests(_options: CallbackOptions) -> Iterable[Observation]:
-            yield Observation(self.in_flight)
 
-        meter.create_observable_up_down_counter("statefun.in_flight", [requests], description="Requests in work")
+def _observation(value: float, labels: dict[str, str]) -> Observation:
+    from opentelemetry.metrics import Observation  # noqa: PLC0415 -- the extra
+
+    return Observation(value, labels)
 
 
 def _known(turn: Turn, typename: str) -> str:

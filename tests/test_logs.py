@@ -156,7 +156,7 @@ def quiet(_context: Context, _message: GreetRequest) -> None:
 
 
 def test_no_cost_without_it() -> None:
-    """Until somebody says carry, a request takes no call more: what is bound is what is called, also when another app has them noted."""
+    """Until somebody says carry, a request takes no call more: what is bound is what is called."""
     off = StatefulFunctions()
     off.register("example/f", quiet)
     assert off["example/f"].call is quiet

@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from shop_pb2 import GreetRequest, Login
 
 from statefun import (
@@ -63,7 +63,7 @@ class Measured:
         return len(asyncio.run(self.handler(data)))
 
     def read(self) -> dict[str, dict[tuple[str, ...], float]]:
-        """Return the value of each instrument by its labels; of a histogram the sum."""
+        """Return the value of each instrument by its labels."""
         found: dict[str, dict[tuple[str, ...], float]] = {}
         data = self.reader.get_metrics_data()
         assert data is not None
@@ -71,7 +71,7 @@ class Measured:
             points = found.setdefault(metric.name.removeprefix("statefun."), {})
             for point in metric.data.data_points:
                 labels = tuple(str(value) for _, value in sorted((point.attributes or {}).items()))
-                points[labels] = float(point.sum if isinstance(point, HistogramDataPoint) else point.value)  # type: ignore[union-attr]  # no other kind is made here
+                points[labels] = float(point.value)  # type: ignore[union-attr]  # no other kind is made here
         return found
 
 
@@ -92,8 +92,11 @@ def test_what_is_counted() -> None:
     }
     assert read["received"]["example/raises",] == len(data)
     assert read["sent"]["example/raises",] == sent
-    assert read["batch.size"] == {("example/raises",): 3, ("example/awaits",): 1}
+    assert read["requests"] == {("example/raises", "2 to 9"): 1, ("example/awaits", "1"): 1}
     assert read["request.duration"]["example/raises",] > 0
+    within = read["request.duration.bucket"]
+    assert within["example/raises", "+Inf"] == 1
+    assert within["example/raises", "0.0005"] <= within["example/raises", "60"] == 1
     assert read["in_flight"] == {(): 0}
 
 
@@ -118,6 +121,16 @@ def test_given_up() -> None:
     assert read["dead_letters"] == {("example/dead", GREET): 2, ("example/dead", "other"): 1}
     assert read["skipped"] == {("example/skips", GREET): 1}
     assert read["invocations"]["example/dead", GREET] == 3
+
+
+@pytest.mark.parametrize(("count", "label"), [(10, "10 to 99"), (100, "100 or more")])
+def test_batches(count: int, label: str) -> None:
+    """How large batches are is told in four steps."""
+    app = Measured()
+    app.send("example/raises", *[GO] * count)
+    read = app.read()
+    assert read["requests"] == {("example/raises", label): 1}
+    assert read["invocations"] == {("example/raises", GREET): count}
 
 
 def test_labels_are_bounded() -> None:
