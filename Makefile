@@ -41,7 +41,7 @@ test-soak: .venv/ready  ## 10 minutes of full load on the two servers: memory st
 
 # Only what the package itself needs, so that the first screen is there in seconds; .venv will do if there is one.
 demo:  ## run a week of earthquakes through typed functions (examples/quakes)
-	@if [ ! -e .venv/ready ]; then $(MAKE) --no-print-directory .cache/demo/ready; fi
+	@if [ ! -e .venv/ready ]; then $(MAKE) --silent --no-print-directory .cache/demo/ready; fi
 	@if [ -e .venv/ready ]; then $(BIN)/python examples/quakes/demo.py; else .cache/demo/bin/python examples/quakes/demo.py; fi
 
 bench: .venv/ready  ## measure every Python SDK on this machine, 15 minutes (benchmarks/README.md)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import runpy
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from statefun import (
     AsyncRequestReplyHandler,
@@ -18,11 +20,14 @@ from statefun import (
     KafkaEgress,
     PeerError,
     RequestReplyHandler,
+    State,
     StatefulFunctions,
 )
 from statefun._proto import wire_v2_pb2, wire_v3_pb2
+from statefun.types import INT64
 from tests.conformance import golden
 from tests.conformance.apps import sdk_2, typed_2, typed_3
+from tests.peer import packed, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -80,6 +85,10 @@ def named(exchange: Exchange) -> str:
     return exchange.name
 
 
+# under the name that pages are run by: the classes of the page that shows it take over its typenames
+CART: StatefulFunctions = runpy.run_path(str(golden.FOLDER.parent / "apps" / "typed_cart.py"), run_name="page")[
+    "functions"
+]
 V2 = answered(exchanges("captured/v2-runtime-2.2.2", "recorded/v2", "recorded/v2-captured"))
 V3 = answered(exchanges("captured/v3-runtime-3.3.0", "recorded/v3", "recorded/v3-captured"))
 GREETER_V2 = [each for each in V2 if "runtime" in each.name or "v2-captured" in each.name]
@@ -154,7 +163,8 @@ def test_typed_on_v2(exchange: Exchange) -> None:
 def test_typed_on_v3(exchange: Exchange) -> None:
     """Typed functions are answered on v3 as the functions of the 3.x SDKs are."""
     assert exchange.request is not None
-    same(exchange, answer_with(typed_3.functions)(exchange.request))
+    functions = CART if "/cart-" in exchange.name else typed_3.functions
+    same(exchange, answer_with(functions)(exchange.request))
 
 
 REFUSED = [each for each in exchanges("recorded") if each.refusals and each.name not in SERVED]
@@ -185,6 +195,24 @@ def test_served_empty_identity() -> None:
     reply = answer_with(typed_3.functions)(exchange.request)
     (message,) = wire_v3_pb2.FromFunction.FromString(reply).invocation_result.outgoing_messages
     assert (message.target.id, message.argument.value) == ("x", b"")
+
+
+class Visits(State):
+    """What 2.2.2 kept as a wrapper."""
+
+    visits: int = 0
+
+
+def test_a_wrapper_becomes_a_primitive() -> None:
+    """On v2 an int reads what the 2.x SDK stored as a wrapper, and writes what that SDK cannot read."""
+
+    def count(context: Context[Visits], _message: str) -> None:
+        context.state.visits += 1
+
+    hi = packed(StringValue(value="hi"))
+    ((_, written),) = run("v2", count, hi, states={"visits": packed(Int32Value(value=4))}).mutations
+    assert written is not None
+    assert (written.type_url, INT64.decode(written.value)) == (INT64.typename, 5)
 
 
 # --- the headers of records: constructed from the field numbers ---

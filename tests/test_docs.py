@@ -33,7 +33,11 @@ from tests.peer import BOTH, Wire, typed
 from tests.peer import run as run_function
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    page
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if page.parent.name != "tutorial"  # tests/test_tutorial.py follows those
+]
 KINDS = {"python", "python raises", "text", "console", "ini", "yaml", ""}
 
 
@@ -148,6 +152,33 @@ def test_first_screen() -> None:
     assert promise.replace("  # E\n", "\n").endswith(f"{app}\n\n{wrong}")
 
 
+APPS = ROOT / "tests" / "conformance" / "apps"
+
+
+@pytest.mark.parametrize(
+    ("page", "there", "here"),
+    [("migrate-from-2.2", "sdk_2", "typed_2"), ("migrate-from-3.3", "cart_3", "typed_cart")],
+)
+def test_migrated_app(page: str, there: str, here: str) -> None:
+    """The app of a page on migration is the one that is compared with the old SDK, before and after."""
+    before, after = [
+        block.code for block in blocks(ROOT / "docs" / "howto" / f"{page}.md") if block.kind in {"", "python"}
+    ][:2]
+    assert f"\n{before}" in (APPS / f"{there}.py").read_text()
+    assert (APPS / f"{here}.py").read_text().endswith(f"\n{after}")
+
+
+def test_types_of_3_3(module: types.ModuleType) -> None:
+    """What the page on 3.3 says of a type there is the typename of the declaration here."""
+    page = (ROOT / "docs" / "howto" / "migrate-from-3.3.md").read_text(encoding="utf-8")
+    exec("from shop_pb2 import SeenCount\nfrom typing import Annotated\nfrom statefun import types", vars(module))  # noqa: S102 -- names of the table
+    found = re.findall(r"^\| `\w+(?:\([^|]*\))?` \| `([^`]+)` \| `([^`]+)` \|$", page, re.MULTILINE)
+    assert len(found) == 9  # all but JSON, whose cell is more than a hint
+    for hint, typename in found[:-1]:
+        declared = eval(hint, vars(module))  # noqa: S307 -- our own page
+        assert ValueSpec("n", getattr(declared, "__metadata__", (declared,))[0]).type.typename == typename
+
+
 def test_layers() -> None:
     """The page on the architecture has the layers of .importlinter, and a line for each module."""
     page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
@@ -172,6 +203,15 @@ def test_links() -> None:
     for page in (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md"):
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", without_blocks(page)):
             assert "://" in target or (page.parent / target).exists(), f"{page_name(page)}: {target}"
+
+
+def test_index() -> None:
+    """The index has every page of docs/, once."""
+    index = ROOT / "docs" / "README.md"
+    targets = re.findall(r"\]\(([^)#]+)\)", index.read_text(encoding="utf-8"))
+    listed = [(index.parent / target).resolve() for target in targets]
+    assert len(listed) == len(set(listed))
+    assert {page_name(page) for page in PAGES if page not in listed} == {"docs/README.md"}
 
 
 # --- the tables of docs/reference/types.md ---

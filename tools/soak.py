@@ -284,7 +284,7 @@ def port_of(process: subprocess.Popen[bytes], log: Path) -> int:
     """Wait for the port that it tells."""
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
-        if found := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()):
+        if found := re.search(r"on \w+:/+127\.0\.0\.1:(\d+)", log.read_text()):
             return int(found[1])
         time.sleep(0.05)
     raise Lost(f"it did not start:\n{log.read_text()}")

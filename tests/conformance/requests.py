@@ -378,5 +378,31 @@ def _cases_v3() -> list[Case]:
     ]
 
 
-CASES = {"v2": _cases_v2(), "v3": _cases_v3()}
+def _cases_cart() -> list[Case]:
+    tea = _typed("shop/item", '{"sku": "tea", "count": 2, "price": 3.25, "für": "ключ"}'.encode())
+    note = _typed("shop/google.protobuf.StringValue", StringValue(value="ring twice").SerializeToString())
+    empty: dict[str, Value | None] = dict.fromkeys(("items", "total", "note", "day"))
+    day = _typed("shop/day", b"2026-11-24")
+    full = {"items": _int(3), "total": _fixed("float", "f", 9.75), "note": note, "day": day}
+    front = ("shop", "front", "f1")
+    return [
+        Case("cart-handshake", "The first call: four states are asked for.", _v3("shop/cart", tea, caller=None)),
+        Case("cart-first-item", "An item in an empty cart.", _v3("shop/cart", tea, states=empty, caller=None)),
+        Case("cart-next-item", "Two more items.", _v3("shop/cart", tea, tea, states=full, caller=None)),
+        Case("cart-note", "A protobuf message under a namespace of its own.", _v3("shop/cart", note, states=empty)),
+        Case("cart-day", "A type of one's own.", _v3("shop/cart", _string("deliver 2026-12-24"), states=full)),
+        Case("cart-remind", "A message that nothing is done with.", _v3("shop/cart", _string("remind"), states=full)),
+        Case(
+            "cart-checkout", "A receipt, to Kafka and to the caller.",
+            _v3("shop/cart", _string("checkout"), states=full, caller=front),
+        ),
+        Case(
+            "cart-checkout-of-an-ingress", "A receipt that nobody waits for.",
+            _v3("shop/cart", _string("checkout"), states=full, caller=None),
+        ),
+        Case("cart-stock", "A coroutine counts down.", _v3("shop/stock", _int(-2), _int(-3), states={"left": _int(9)})),
+    ]  # fmt: skip
+
+
+CASES = {"v2": _cases_v2(), "v3": [*_cases_v3(), *_cases_cart()]}
 """By wire."""

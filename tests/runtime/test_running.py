@@ -199,8 +199,8 @@ def test_http(folder: Path, number: int) -> None:
     assert process.printed == ['{"type":"string","value":"hello x 1"}']
     assert re.fullmatch(r"WARNING t/f/me failed \(attempt 1, next in \d\.\d s\): ValueError: no bad", failed)
     place = f"http://127.0.0.1:{port}"
-    example = f"curl {place}/t/f/me -H 'content-type: application/json; type=string' -d '…'"
-    assert process.said[:2] == [DATA, f"messages: POST {place}, e.g. {example}"]
+    example = [f"  curl {place}/t/f/me \\", "    -H 'content-type: application/json; type=string' -d '\"hello\"'"]
+    assert process.said[:4] == [DATA, f"messages: POST {place}", *example]
 
 
 def test_slow(folder: Path) -> None:
@@ -325,18 +325,6 @@ def until_there(folder: Path, count: int) -> None:
         time.sleep(0.02)
 
 
-def test_kafka_without_a_stub(folder: Path) -> None:
-    """Without it, what is not connected is refused, with what to do."""
-    (folder / "kafka_app.py").write_text(KAFKA_APP)
-    (folder / "module.yaml").write_text(KAFKA)
-    with Process(folder, "kafka_app", "--no-http", "--module", "module.yaml") as process:
-        assert process.end() == 1
-    assert process.said[-2:] == [
-        "statefun run: the ingress 't/in' is Kafka or Kinesis, which is not connected",
-        "  help: --stub-kafka DIR reads and writes JSONL files of the topics' names instead",
-    ]
-
-
 HTTP_INGRESS = """
 kind: io.statefun.embedded.v1/http-ingress
 spec:
@@ -390,7 +378,7 @@ def test_a_module(tmp_path: Path) -> None:
             process.wait_for(r"^WARNING example/fails/me failed \(attempt 1, ", process.said)
             assert process.end(signal.SIGTERM) == 130
     place = f"http://127.0.0.1:{port}"
-    assert process.said[1] == f"messages: POST {place}, e.g. curl {place}/<namespace>/<name>/<id> -d '…'"
+    assert process.said[1:3] == [f"messages: POST {place}", f"  curl {place}/<namespace>/<name>/<id> -d '…'"]
 
 
 def test_reload(folder: Path) -> None:

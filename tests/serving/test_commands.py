@@ -65,6 +65,9 @@ def test_new_app(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.splitlines()[1:] == ["myapp/greeter  myapp.Visit | myapp.Forget  visits", egress["spec"]["id"]]
     assert (endpoint["spec"]["functions"], topic["targets"]) == ("myapp/*", ["myapp/greeter"])
     assert topic["valueType"] == "type.googleapis.com/myapp.Visit"
+    assert (app / "module.yaml").read_text().startswith("# yaml-language-server: $schema=module.schema.json\n")
+    said = python(app, "-m", "statefun", "check", "app:functions", "module.yaml", "--strict")
+    assert said == ""
 
 
 def test_new_app_is_typed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,7 +167,7 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"usage: statefun {name} ")
-    assert f"  {name:<10}{COMMANDS[name]}" in parser([]).format_help()
+    assert f"  {name:<12}{COMMANDS[name]}" in parser([]).format_help()
     assert command(name).__doc__ is not None
 
 

@@ -11,13 +11,14 @@ import sys
 
 
 def handlers(app):
-    """Return the handler of 3.x, or both of 2.x: the second for the functions that the first does not know."""
+    """Return the handlers of an app, each for the functions that those before it do not know."""
     import statefun  # noqa: PLC0415 - whichever SDK this environment has
 
     if app == "sdk_3":
+        import cart_3  # noqa: PLC0415
         import sdk_3  # noqa: PLC0415
 
-        return [statefun.RequestReplyHandler(sdk_3.functions).handle_sync]
+        return [statefun.RequestReplyHandler(app.functions).handle_sync for app in (sdk_3, cart_3)]
     import sdk_2  # noqa: PLC0415
 
     awaited = statefun.AsyncRequestReplyHandler(sdk_2.async_functions)
