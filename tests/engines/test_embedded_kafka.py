@@ -1,5 +1,8 @@
 """The embedded runtime on a real broker: where reading begins and what it refuses, and a broker that comes and goes."""
 
+# What Confluent's client gives back is typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import json
