@@ -1,6 +1,6 @@
 """What does a message of W1 cost on the embedded runtime, and what on StateFun 3.3.0? Kafka in and out, exactly once.
 
-python -m benchmarks.runtime.engines [rounds]
+python -m benchmarks.runtime.engines [rounds] [a part of their names: only these]
 
 Starts a broker, and one runtime after the other (Java 17, Maven, a CPython 3.11). CPU seconds come from /proc (Linux).
 """
@@ -119,7 +119,7 @@ def wait_for(port: int) -> None:
 def send(producer: Producer, prefix: str, number: int) -> None:
     """Send a message to an address."""
     key = f"{prefix}-{number:07d}"
-    producer.produce("counter-ping", Ping(amount=1, key=key).SerializeToString(), key)
+    producer.produce("counter", Ping(amount=1, key=key).SerializeToString(), key)
 
 
 def await_records(reader: Reader, count: int) -> None:
@@ -167,8 +167,8 @@ def latency(kafka: Kafka, reader: Reader) -> dict[str, float]:
 def measure(contestant: Contestant, broker: Broker) -> dict[str, dict[str, float]]:
     """Measure one of them, after a first flood that warms it."""
     kafka = Kafka(broker.address)
-    kafka.renew("counter-ping", "totals", partitions=3)
-    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    kafka.renew("counter", "totals", partitions=3)
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         with running(contestant, kafka, folder) as own, kafka.consumer(["totals"]) as reader:
             pids = {**own, "broker": int((broker.folder / "pid").read_text())}
@@ -194,14 +194,15 @@ def row(name: str, rounds: list[dict[str, dict[str, float]]]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def main(rounds: int) -> None:
+def main(rounds: int, only: str) -> None:
     """Measure all of them in turn, and print a table."""
-    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
     broker = Broker.start(folder / "kafka")
-    found: dict[str, list[dict[str, dict[str, float]]]] = {each.name: [] for each in CONTESTANTS}
+    chosen = [each for each in CONTESTANTS if only in each.name]
+    found: dict[str, list[dict[str, dict[str, float]]]] = {each.name: [] for each in chosen}
     try:
         for _ in range(rounds):
-            for contestant in CONTESTANTS:
+            for contestant in chosen:
                 found[contestant.name].append(measure(contestant, broker))
                 print(contestant.name, found[contestant.name][-1], file=sys.stderr, flush=True)
     finally:
@@ -217,4 +218,4 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2, " ".join(sys.argv[2:]))
