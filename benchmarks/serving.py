@@ -164,11 +164,13 @@ def main() -> int:
         return 0
     running = {name: Contestant(name) for name in CONTESTANTS}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in running}
-    for _ in range(given.rounds):
-        for name, contestant in running.items():
-            times[name].append(contestant.measure())
-    for contestant in running.values():
-        contestant.end()
+    try:
+        for _ in range(given.rounds):
+            for name, contestant in running.items():
+                times[name].append(contestant.measure())
+    finally:
+        for contestant in running.values():
+            contestant.end()
     print("| uvicorn, httptools | us of CPU a request | to the bare app | requests a second |")
     print("| --- | ---: | ---: | ---: |")
     for name, (what, _) in CONTESTANTS.items():

@@ -82,7 +82,9 @@ class _Noted:
             raise
         finally:
             _running.reset(token)
-        return _awaited(result, running) if result is not None and isinstance(result, Awaitable) else result
+        if result is not None and isinstance(result, Awaitable):
+            return _awaited(cast("Awaitable[object]", result), running)  # of what, isinstance cannot say
+        return result
 
 
 async def _awaited(result: Awaitable[object], running: _Running) -> None:
@@ -147,8 +149,9 @@ class TextFormatter(logging.Formatter):
         if function is None:
             return line
         parts = [f"{function}/{getattr(record, 'statefun_id', '')} {short(getattr(record, 'statefun_type', ''))}"]
-        if hasattr(record, "statefun_batch"):
-            parts.append(f"batch of {record.statefun_batch}")
+        batch = getattr(record, "statefun_batch", None)
+        if batch is not None:
+            parts.append(f"batch of {batch}")
         parts.append(str(getattr(record, "statefun_invocation", "")))
         return f"{line} [{', '.join(part.strip() for part in parts if part)}]"
 

@@ -51,6 +51,7 @@ SECRET = "STATEFUN_SECRET"  # noqa: S105 -- the name of a variable
 _KEEP_ALIVE = 330
 """Seconds. A runtime's okhttp drops an idle connection after 300: let it, or its next request meets a closed one."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _log = logging.getLogger("statefun.serving")
 
 
@@ -296,7 +297,7 @@ def _where(options: ServeOptions, app: _App, listener: socket.socket) -> str:
 
 
 def _configure_logging(options: ServeOptions) -> None:
-    level = logging.getLevelName(options.log_level.upper())
+    level = _LEVELS[options.log_level]
     if options.log_format is None:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level)
     else:
