@@ -6,9 +6,10 @@ Here: `Clock` and its kinds. Delays, expirations and retries ask a clock; socket
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
 from typing import Protocol
 
-__all__ = ["Clock", "RecordClock", "VirtualClock", "WallClock"]
+__all__ = ["Clock", "RecordClock", "VirtualClock", "WallClock", "wall_time"]
 
 
 class Clock(Protocol):
@@ -47,3 +48,8 @@ class VirtualClock:
 
 class RecordClock(VirtualClock):
     """The time of the latest record that was read."""
+
+
+def wall_time() -> datetime:
+    """Return the time of the wall, in UTC."""
+    return datetime.now(timezone.utc)

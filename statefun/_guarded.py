@@ -34,7 +34,7 @@ __all__ = ["GuardedTurn"]
 class GuardedTurn(Turn):
     """The work on one batch, each message of which may fail for itself."""
 
-    __slots__ = ("_clock", "_undo")
+    __slots__ = ("_clock", "_given_up", "_undo")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class GuardedTurn(Turn):
     ) -> None:
         super().__init__(function, wire, batch, invocations)
         self._clock = clock
+        self._given_up: list[tuple[str, str]] | None = None
         self._undo = undo = Undo()
         self.tokens = GuardedTokens(undo)
 
@@ -150,6 +151,7 @@ class GuardedTurn(Turn):
         import logging  # noqa: PLC0415 -- who never fails does not pay for it
 
         address, typename = self.address, invocation.argument.typename
+        self._given_up = [*(self._given_up or ()), (became, typename)]
         logging.getLogger("statefun.failures").error(
             "a message for %s (%s) failed and is %s",
             address,
@@ -163,6 +165,11 @@ class GuardedTurn(Turn):
                 "statefun_attempts": attempts,
             },
         )
+
+    @property
+    def given_up(self) -> Sequence[tuple[str, str]]:
+        """What became of each message that was given up."""
+        return self._given_up or ()
 
     def _undecodable(self, argument: Argument, error: Exception) -> UndecodableMessage:
         return undecodable(self.bound.typename, argument.typename, argument.value, error)

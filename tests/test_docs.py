@@ -205,6 +205,15 @@ def test_links() -> None:
             assert "://" in target or (page.parent / target).exists(), f"{page_name(page)}: {target}"
 
 
+def test_index() -> None:
+    """The index has every page of docs/, once."""
+    index = ROOT / "docs" / "README.md"
+    targets = re.findall(r"\]\(([^)#]+)\)", index.read_text(encoding="utf-8"))
+    listed = [(index.parent / target).resolve() for target in targets]
+    assert len(listed) == len(set(listed))
+    assert {page_name(page) for page in PAGES if page not in listed} == {"docs/README.md"}
+
+
 # --- the tables of docs/reference/types.md ---
 
 TYPES = ROOT / "docs" / "reference" / "types.md"

@@ -3,7 +3,7 @@
     python tools/on_engines.py            what is worth its minutes at every change
     python tools/on_engines.py --all      also the long tests
     python tools/on_engines.py --strict   fail, and do not skip, where there is Java and not all that is needed
-    python tools/on_engines.py --write    write docs/reference/compatibility.md anew
+    python tools/on_engines.py --write    write docs/explanation/compatibility.md anew
 
 Without Java or Maven it says so in one line, and is content.
 """

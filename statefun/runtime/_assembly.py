@@ -17,6 +17,7 @@ from typing import Protocol
 
 from typing_extensions import Self
 
+from statefun._clock import Clock
 from statefun.catalog import Catalog
 from statefun.errors import with_help
 from statefun.functions import StatefulFunctions
@@ -138,6 +139,11 @@ class Runtime:
             for row in rows:
                 yield self.values.decode(row.typename, row.value, egress)
             last = rows[-1].seq
+
+    def use_clock(self, clock: Clock) -> None:
+        """Take the time of dead letters from the clock that the driver asks, too."""
+        if isinstance(self._callee, InProcess):
+            self._callee.clock = clock
 
     @property
     def abandoned(self) -> int:

@@ -141,10 +141,12 @@ class Boxes:
     def at(self, plan: Plan, identity: str) -> Box:
         """Return the box of one instance of a function."""
         address = plan.address(identity)
-        box = self.young.get(address)
-        if box is None:
-            box = self._old.get(address) or Box(address, plan, identity)
-            self.keep(box)
+        return self.young.get(address) or self.enter(address, plan, identity)
+
+    def enter(self, address: bytes, plan: Plan, identity: str) -> Box:
+        """Return the box of an instance that is not among the young, and put it there."""
+        box = self._old.get(address) or Box(address, plan, identity)
+        self.keep(box)
         return box
 
     def peek(self, address: bytes) -> Box | None:

@@ -1,7 +1,7 @@
 """The engine in time: it is fed, its groups are committed, what leaves does so after the commit.
 
-Here: `Driver`, on asyncio. A group ends after 256 invocations, after 5 ms, or when there is nothing more to do: so a
-lone message is committed at once, and a flood shares its commits. Everything happens on the loop's thread.
+Here: `Driver`, on asyncio. A group ends when there is nothing more to do, or as `Pace` says: so a lone message is
+committed at once, and a flood shares its commits. Everything happens on the loop's thread.
 """
 
 from __future__ import annotations

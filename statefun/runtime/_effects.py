@@ -14,6 +14,7 @@ from statefun._primitives import varint
 from statefun._proto.effects_pb2 import Delayed as DelayedPb
 from statefun._proto.effects_pb2 import Mutation, Record, Result
 from statefun.runtime._boxes import Box, Boxes
+from statefun.runtime._delta import Delta
 from statefun.runtime._plans import Names, Plan, StateCell, Wire, text_field, value_prefix
 from statefun.runtime._replies import BadReply, read_value
 from statefun.runtime._requests import caller_field, invocation
@@ -148,6 +149,12 @@ class Effects:
             self.dirty.append(box)
         box.dirty |= 1 << index
 
+    def save(self, delta: Delta) -> None:
+        """Hand the states to the delta that were changed since the last time."""
+        for box in self.dirty:
+            _save_states(box, delta)
+        self.dirty.clear()
+
     # --- records ---
 
     def _egress(self, record: Record) -> int:
@@ -193,3 +200,26 @@ class Effects:
             due = now + one.delay_in_ms
             found.append(Delayed(due, boxes.seq, target.plan.index, target.identity, message, box.identity, token))
         return found
+
+
+def _save_states(box: Box, delta: Delta) -> None:
+    plan, mask, states, expires = box.plan, box.dirty, box.states, box.expires
+    box.dirty = 0
+    assert states is not None
+    for cell in plan.cells:
+        if not mask >> cell.index & 1:
+            continue
+        value = states[cell.index]
+        if value is None:
+            delta.removed.append((plan.index, box.identity, cell.name_id))
+            continue
+        at = len(cell.prefix)
+        if at:
+            if len(value) <= at:
+                value = b""
+            else:
+                while value[at] >= 0x80:  # noqa: PLR2004 -- a varint goes on
+                    at += 1
+                value = value[at + 1 :]
+        expires_at = (expires[cell.index] or None) if cell.expire_ms and expires is not None else None
+        delta.states.append((plan.index, box.identity, cell.name_id, cell.type_id, value, expires_at))

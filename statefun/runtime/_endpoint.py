@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
+from statefun._clock import Clock, WallClock
 from statefun.functions import StatefulFunctions
 from statefun.handler import AsyncRequestReplyHandler, RequestReplyHandler
 from statefun.module import Module
@@ -48,10 +49,15 @@ class InProcess:
         self._watch = Watch(slow)
         self._awaits = {function.typename for function in functions if function.on_loop}
         self._blocking = {function.typename for function in functions if function.blocking and not function.on_loop}
-        self._async = AsyncRequestReplyHandler(functions, threads=0, wire=wire)
-        self._plain = None if self._awaits else RequestReplyHandler(functions, wire=wire)
+        self.clock: Clock = WallClock()
+        """Where the time of a dead letter comes from."""
+        self._async = AsyncRequestReplyHandler(functions, threads=0, wire=wire, clock=self._time)
+        self._plain = None if self._awaits else RequestReplyHandler(functions, wire=wire, clock=self._time)
         self.abandoned: int = 0
         """How many calls in threads were not waited for: what they run cannot be stopped."""
+
+    def _time(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.now() / 1_000, timezone.utc)
 
     def find(self, namespace: str, name: str) -> FunctionSpec | None:
         """Return what the engine has to know about a function."""

@@ -88,7 +88,7 @@ class Engine:
         """Add a message from an ingress; `argument` is its encoded TypedValue or Any."""
         boxes = self.boxes
         address = plan.address(identity)
-        box = boxes.young.get(address) or boxes.at(plan, identity)
+        box = boxes.young.get(address) or boxes.enter(address, plan, identity)
         boxes.put(box, b"\x12%b%b" % (VARINTS[len(argument)], argument))
 
     # --- out ---
@@ -363,9 +363,7 @@ class Engine:
         """Return what changed since the last time."""
         boxes = self.boxes
         delta = boxes.delta
-        for box in self.effects.dirty:
-            _save_states(box, delta)
-        self.effects.dirty.clear()
+        self.effects.save(delta)
         boxes.save(delta)
         self.timers.save(delta)
         delta.names, self.names.fresh = self.names.fresh, []
@@ -379,26 +377,3 @@ def encode_state(cell: StateCell, value: bytes) -> bytes | None:
     if not cell.type_id:
         return value or None
     return cell.prefix + varint(len(value)) + value if value else cell.empty
-
-
-def _save_states(box: Box, delta: Delta) -> None:
-    plan, mask, states, expires = box.plan, box.dirty, box.states, box.expires
-    box.dirty = 0
-    assert states is not None
-    for cell in plan.cells:
-        if not mask >> cell.index & 1:
-            continue
-        value = states[cell.index]
-        if value is None:
-            delta.removed.append((plan.index, box.identity, cell.name_id))
-            continue
-        at = len(cell.prefix)
-        if at:
-            if len(value) <= at:
-                value = b""
-            else:
-                while value[at] >= 0x80:  # noqa: PLR2004 -- a varint goes on
-                    at += 1
-                value = value[at + 1 :]
-        expires_at = (expires[cell.index] or None) if cell.expire_ms and expires is not None else None
-        delta.states.append((plan.index, box.identity, cell.name_id, cell.type_id, value, expires_at))

@@ -7,6 +7,8 @@ which is also how it begins: there is one way back, and it is taken at every sta
 from __future__ import annotations
 
 import contextlib
+import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Away", "Link", "PlainLink", "RefusedRecord", "TransactionalLink", "Unusable", "link_of"]
 
-_ANSWER_S = 10.0
+_ANSWER_S = 5.0
+"""How long one answer of a coordinator is waited for, and for how long it is asked again."""
 _DELIVERY_S = 30.0
+_HANGS_S = 20.0
 T = TypeVar("T")
 
 
@@ -63,6 +67,49 @@ class Link(Protocol):
         ...
 
 
+class _Limited:
+    """Makes calls that must end, in a thread that is left behind if one does not."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, args=(self._jobs, self._done), daemon=True, name="statefun-kafka").start()
+
+    @staticmethod
+    def _run(jobs: queue.SimpleQueue[Callable[[], None]], done: queue.SimpleQueue[BaseException | None]) -> None:
+        while True:
+            try:
+                jobs.get()()
+            except _Enough:  # noqa: PERF203 -- one call after the other
+                return
+            except BaseException as error:  # noqa: BLE001 -- who waits raises it
+                done.put(error)
+            else:
+                done.put(None)
+
+    def call(self, job: Callable[[], None], seconds: float) -> None:
+        """Do it in the thread, and raise what it raises. Raises Away when the time is over."""
+        self._jobs.put(job)
+        try:
+            error = self._done.get(timeout=seconds)
+        except queue.Empty:
+            raise Away("the client does not come back") from None
+        if error is not None:
+            raise error
+
+    def end(self) -> None:
+        """Let the thread end; one that hangs is left."""
+
+        def enough() -> None:
+            raise _Enough
+
+        self._jobs.put(enough)
+
+
+class _Enough(Exception):
+    """The thread is to end."""
+
+
 class PlainLink:
     """Records one by one: after a failure some may be there twice."""
 
@@ -73,6 +120,8 @@ class PlainLink:
         self._kafka = client(self._who)
         self._settings: dict[str, object] = {
             "enable.idempotence": True,
+            # What it does instead when all brokers are away, it does not recover from: librdkafka's issue 5511.
+            "metadata.recovery.strategy": "none",
             "topic.metadata.propagation.max.ms": 5_000,  # a topic that is not there after this is not there
             **settings(self._who, egress.address, egress.properties),
             "delivery.report.only.error": True,
@@ -182,6 +231,7 @@ class TransactionalLink(PlainLink):
             "retry.backoff.ms": 10,
         }
         self._crash = crash
+        self._limited = _Limited()
         super().__init__(egress)
         # Never assigned: it only names the group, and reads the mark back. Marks of open transactions are waited for.
         self._marker = self._kafka.Consumer(
@@ -204,10 +254,12 @@ class TransactionalLink(PlainLink):
     def recover(self, topic: str) -> Mark | None:
         """Fence whoever was there before, give up what it left open, and read the mark: only then is it final."""
         super().recover(topic)
+        self._limited.end()
+        self._limited = _Limited()
         producer = self._producer
         assert producer is not None
         self._producer = None
-        self._retry(lambda: producer.init_transactions(_ANSWER_S))
+        self._retry(lambda: producer.init_transactions(10.0), 60.0)
         mark = self._read(topic) if topic else None
         self._producer = producer
         self._crash("recovered")
@@ -220,7 +272,7 @@ class TransactionalLink(PlainLink):
                 raise self._kafka.KafkaException(found.error)
             return found
 
-        found = self._retry(read)
+        found = self._retry(read, 30.0)
         return None if found.offset < 0 else Mark(found.offset, found.metadata or "")
 
     def send(self, rows: Sequence[Outgoing], tag: str, topic: str) -> None:
@@ -235,7 +287,9 @@ class TransactionalLink(PlainLink):
             self._crash("delivered")
             mark = self._kafka.TopicPartition(topic, 0, rows[-1].seq, tag)
             group = self._marker.consumer_group_metadata()
-            self._retry(lambda: producer.send_offsets_to_transaction([mark], group, _ANSWER_S))
+            # Its own limit is not kept where a coordinator is gone for good (librdkafka's issues 5456 and 5511).
+            offsets = lambda: producer.send_offsets_to_transaction([mark], group, _ANSWER_S)  # noqa: E731 -- two lines
+            self._retry(lambda: self._limited.call(offsets, _HANGS_S))
             self._crash("marked")
             self._retry(lambda: producer.commit_transaction(_ANSWER_S))  # one that timed out is taken up again
             self._crash("committed")
@@ -247,7 +301,8 @@ class TransactionalLink(PlainLink):
             self._producer = None
             raise
 
-    def _retry(self, call: Callable[[], T], most_s: float = 60.0) -> T:
+    def _retry(self, call: Callable[[], T], most_s: float = _ANSWER_S) -> T:
+        """Ask again for a while: after a restart of the broker only beginning anew may help."""
         end, pause = time.monotonic() + most_s, 0.05
         while True:
             try:
@@ -261,6 +316,7 @@ class TransactionalLink(PlainLink):
     def close(self) -> None:
         """Let go of it; the broker gives up what is under way when the next one begins."""
         super().close()
+        self._limited.end()
         self._marker.close()
 
 

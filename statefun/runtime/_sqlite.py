@@ -27,6 +27,8 @@ SCHEMA = 1
 _APPLICATION = 0x53_46_55_4E  # "SFUN", so that a file is known by its header
 _OLDEST = (3, 37, 0)  # STRICT tables
 _FOREVER = 2**63 - 1
+_TOGETHER = 256
+"""Addresses whose states are read by one statement."""
 Row = tuple[object, ...]
 
 
@@ -162,12 +164,14 @@ class SqliteStore:
     def states(self, function: int, ids: Sequence[str]) -> Iterable[Stored]:
         """Return the states of some addresses of one function."""
         found: list[Stored] = []
-        for first in range(0, len(ids), 256):
-            part = ids[first : first + 256]
-            sql = self._by_count.get(len(part))
+        for first in range(0, len(ids), _TOGETHER):
+            part = ids[first : first + _TOGETHER]
+            size = 1 << (len(part) - 1).bit_length()
+            sql = self._by_count.get(size)
             if sql is None:
-                marks = ",".join("?" * len(part))
-                sql = self._by_count[len(part)] = self._sql["load_states"].replace(":ids", marks)
+                marks = ",".join("?" * size)
+                sql = self._by_count[size] = self._sql["load_states"].replace(":ids", marks)
+            part = [*part, *[part[-1]] * (size - len(part))]  # statements of a few sizes stay prepared
             with self._explained("read"):
                 found += cast("list[Stored]", self._db.execute(sql, (function, *part)).fetchall())
         return found

@@ -28,14 +28,18 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from statefun import logs
+from statefun._clock import wall_time
 from statefun._http import require
 from statefun._loading import load_app
 from statefun.errors import ConfigError, with_help
 from statefun.handler import THREADS, AsyncRequestReplyHandler
+from statefun.logs import LogFormat
 from statefun.module import read
 from statefun.recording import record
 from statefun.serving._asgi import AsgiDoor, AsyncServed, Receive, Send
 from statefun.serving._gate import IN_FLIGHT
+from statefun.serving._scrape import Scraped, checked, provide, scrape_port
 
 if TYPE_CHECKING:
     import uvicorn
@@ -47,6 +51,7 @@ SECRET = "STATEFUN_SECRET"  # noqa: S105 -- the name of a variable
 _KEEP_ALIVE = 330
 """Seconds. A runtime's okhttp drops an idle connection after 300: let it, or its next request meets a closed one."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _log = logging.getLogger("statefun.serving")
 
 
@@ -71,12 +76,18 @@ class ServeOptions:
     record: str | None = None
     module: str | None = None
     """A module.yaml that the app must fit."""
+    log_format: LogFormat | None = None
+    """None: lines of the log do not say which call they are from."""
+    log_level: str = "warning"
+    metrics: str | None = None
+    """A port, or a path, on which Prometheus reads what is counted."""
 
     def __post_init__(self) -> None:
         for name, lowest in (("workers", 1), ("linger", 0), ("grace", 1), ("port", 0)):
             if getattr(self, name) < lowest:
                 msg = f"--{name} is at least {lowest}, not {getattr(self, name)}"
                 raise ConfigError(msg)
+        checked(self.metrics, self.workers)
         if self.ca_certs is not None and self.certfile is None:
             msg = "--ssl-ca-certs asks clients for a certificate, and this server has none: --ssl-certfile is missing"
             raise ConfigError(msg)
@@ -86,10 +97,14 @@ def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; `announce` is told where. Raises ConfigError; KeyboardInterrupt after Ctrl-C."""
     require("uvicorn", "serve")
     require("httptools", "serve")
-    _configure_logging()
+    _configure_logging(options)
+    if options.metrics is not None:
+        provide()
     app = _App.of(options)
-    with _listening(options) as listener:
+    with _listening(options) as listener, scrape_port(options.metrics, options.host) as numbers:
         announce(_where(options, app, listener))
+        if numbers is not None:
+            announce(f"metrics on {numbers}")
         if options.workers > 1:
             _serve_by_workers(options, listener)
             return
@@ -114,8 +129,9 @@ def _serve_by_workers(options: ServeOptions, listener: socket.socket) -> None:
 
 def app_of_environment() -> _App:
     """Make the app in a worker (uvicorn's factory)."""
-    _configure_logging()
-    return _App.of(ServeOptions(**json.loads(os.environ[_OPTIONS])))
+    options = ServeOptions(**json.loads(os.environ[_OPTIONS]))
+    _configure_logging(options)
+    return _App.of(options)
 
 
 def _config(options: ServeOptions, app: _App | str) -> uvicorn.Config:
@@ -146,14 +162,20 @@ class _App:
 
     def __init__(self, door: AsgiDoor, linger: float, functions: int) -> None:
         self.door = door
+        self.answers: AsgiDoor | Scraped = door
+        """The door, and what may be beside it."""
         self.functions = functions
         self._linger = linger
 
     @classmethod
     def of(cls, options: ServeOptions) -> _App:
         functions = load_app(options.app)
+        if options.log_format is not None:
+            logs.carry(functions)
         module = None if options.module is None else read(options.module)
-        handler: AsyncServed = AsyncRequestReplyHandler(functions, threads=options.threads, module=module)
+        handler: AsyncServed = _handler_class(options)(
+            functions, threads=options.threads, module=module, clock=wall_time
+        )
         if options.record is not None:
             handler = record(handler, Path(options.record))
         door = AsgiDoor(
@@ -162,12 +184,15 @@ class _App:
             in_flight=options.in_flight,
             call=timedelta(seconds=options.call),
         )
-        return cls(door, options.linger, len(functions))
+        made = cls(door, options.linger, len(functions))
+        if options.metrics is not None and options.metrics.startswith("/"):
+            made.answers = Scraped(door, options.metrics)
+        return made
 
     async def __call__(self, scope: MutableMapping[str, object], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" and self._linger and _on_main_thread():
             self._catch_sigterm()
-        await self.door(scope, receive, send)
+        await self.answers(scope, receive, send)
 
     def _catch_sigterm(self) -> None:
         """Go before the server's own handler, which is installed by now."""
@@ -203,6 +228,14 @@ def _ending_well(server: uvicorn.Server) -> Generator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _handler_class(options: ServeOptions) -> type[AsyncRequestReplyHandler]:
+    if options.metrics is None:
+        return AsyncRequestReplyHandler
+    from statefun.metrics import MeasuredHandler  # noqa: PLC0415 -- who does not count does not import it
+
+    return MeasuredHandler
 
 
 def _on_main_thread() -> bool:
@@ -263,5 +296,9 @@ def _where(options: ServeOptions, app: _App, listener: socket.socket) -> str:
     return f"serving {app.functions} function{'' if app.functions == 1 else 's'} of {options.app} on {where}"
 
 
-def _configure_logging() -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+def _configure_logging(options: ServeOptions) -> None:
+    level = _LEVELS[options.log_level]
+    if options.log_format is None:
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level)
+    else:
+        logs.configure(options.log_format, level=level)

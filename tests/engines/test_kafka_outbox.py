@@ -1,5 +1,9 @@
 """The tagged outbox on a real broker: the same contract as on the Kafka in memory, and what only a real one does."""
 
+# What Confluent's client gives back is typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false
+
 from __future__ import annotations
 
 import time

@@ -8,7 +8,7 @@ from tests.engines.table import PAGE, render
 
 
 def test_table(pytestconfig: pytest.Config, seen: tuple[dict[tuple[str, str], object], list[str]]) -> None:
-    """docs/reference/compatibility.md says of each runtime what its tests have just shown."""
+    """docs/explanation/compatibility.md says of each runtime what its tests have just shown."""
     page = render(*seen)  # type: ignore[arg-type]  # conftest.py puts nothing else in
     if pytestconfig.getoption("--table") == "write":
         PAGE.write_text(page, encoding="utf-8")

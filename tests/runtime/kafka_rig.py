@@ -10,8 +10,11 @@ from pathlib import Path
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from statefun import StatefulFunctions
+from statefun._proto.wire_v3_pb2 import Value
 from statefun.module import read_text
+from statefun.module._model import KafkaIngress
 from statefun.runtime._assembly import Runtime
+from statefun.runtime._kafka_source import KafkaReader, KafkaSource
 
 Content = tuple[bytes | None, bytes | None]
 
@@ -89,3 +92,45 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.01)
+
+
+@contextmanager
+def reading(
+    mock: Mock | str,
+    position: str | None = None,
+    *,
+    spec: str = EARLIEST,
+    topic: str = "",
+    moved: list[str] | None = None,
+    discover_s: float = 30,
+) -> Generator[KafkaSource]:
+    """Read the topic `in` as a module.yaml says."""
+    address = mock if isinstance(mock, str) else mock.address
+    ingress = read_text(module(address, spec=spec, topic=topic), runtime="embedded").ingresses[0]
+    assert isinstance(ingress, KafkaIngress)
+    noted: list[str] = [] if moved is None else moved
+    (source,) = KafkaReader(ingress, "v3", lambda: None, noted.append, discover_s=discover_s).sources
+    source.open(position)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def take(source: KafkaSource, count: int) -> list[tuple[str, bytes]]:
+    """Take so many records: id and value."""
+    found: list[tuple[str, bytes]] = []
+
+    def more() -> bool:
+        while len(found) < count and (record := source.peek()) is not None:
+            source.take()
+            found.append((record[0], Value.FromString(record[1]).value))
+        return len(found) == count
+
+    until(more)
+    return found
+
+
+def placed(source: KafkaSource) -> None:
+    """Wait until it is known where each partition begins."""
+    until(lambda: source.peek() is None and source.position() is not None)

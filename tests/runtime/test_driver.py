@@ -236,7 +236,7 @@ class TestRecordClock:
     def test_the_same_every_time(self, tmp_path: Path) -> None:
         """The same records always give the same result, whatever the groups."""
         records = [{"id": str(n % 5), "value": "remind" if n % 3 else "x", "time": n * 700_000} for n in range(200)]
-        results: list[list[str]] = []
+        results: list[list[object]] = []
         for group in (1, 7, 256):
             folder = tmp_path / str(group)
             folder.mkdir()

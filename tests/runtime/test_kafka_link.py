@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from statefun.errors import ConfigError
 from statefun.module import read_text
 from statefun.module._model import KafkaEgress as EgressOfFile
 from statefun.runtime._driver import Driver
-from statefun.runtime._kafka_link import Away, PlainLink, RefusedRecord, link_of
+from statefun.runtime._kafka_link import Away, PlainLink, RefusedRecord, _Limited, link_of
 from statefun.runtime._kafka_records import Outgoing
 from statefun.runtime._sinks import SinkError
 from statefun.runtime._surroundings import surroundings
@@ -42,6 +43,32 @@ def test_records() -> None:
     link.close()
     with pytest.raises(Away, match=r"^there is no producer$"):
         link.send([Outgoing(1, "x", None, b"", None)], "", "")
+
+
+def test_none() -> None:
+    """The delivery `none` is served as at-least-once."""
+    made = link_of(egress(Mock().address, delivery="none"), "name")()
+    assert type(made) is PlainLink
+    made.close()
+
+
+def test_a_call_that_hangs() -> None:
+    """A call of the client that does not come back is left behind: the link begins anew."""
+    limited, over = _Limited(), threading.Event()
+
+    def lost() -> None:
+        raise KeyError("x")
+
+    def hang() -> None:
+        over.wait(20)
+
+    limited.call(lambda: None, 5)
+    with pytest.raises(KeyError, match=r"^'x'$"):
+        limited.call(lost, 5)
+    with pytest.raises(Away, match=r"^the client does not come back$"):
+        limited.call(hang, 0.1)
+    over.set()
+    limited.end()
 
 
 def test_too_large() -> None:

@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import pytest
 
 from statefun._proto.wire_v3_pb2 import Value
 from statefun.errors import ConfigError
-from statefun.module import read_text
-from statefun.module._model import KafkaIngress
-from statefun.runtime._kafka_source import KafkaReader, KafkaSource
 from statefun.runtime._sources import SourceError
-from tests.runtime.kafka_rig import EARLIEST, Mock, module, until
+from tests.runtime.kafka_rig import EARLIEST, Mock, placed, reading, take, until
 
 
 @pytest.fixture
@@ -25,47 +20,6 @@ def mock() -> Mock:
     mock = Mock()
     mock.make("in")
     return mock
-
-
-@contextmanager
-def reading(
-    mock: Mock | str,
-    position: str | None = None,
-    *,
-    spec: str = EARLIEST,
-    topic: str = "",
-    moved: list[str] | None = None,
-) -> Generator[KafkaSource]:
-    """Read the topic `in` as a module.yaml says."""
-    address = mock if isinstance(mock, str) else mock.address
-    ingress = read_text(module(address, spec=spec, topic=topic), runtime="embedded").ingresses[0]
-    assert isinstance(ingress, KafkaIngress)
-    noted: list[str] = [] if moved is None else moved
-    (source,) = KafkaReader(ingress, "v3", lambda: None, noted.append).sources
-    source.open(position)
-    try:
-        yield source
-    finally:
-        source.close()
-
-
-def take(source: KafkaSource, count: int) -> list[tuple[str, bytes]]:
-    """Take so many records: id and value."""
-    found: list[tuple[str, bytes]] = []
-
-    def more() -> bool:
-        while len(found) < count and (record := source.peek()) is not None:
-            source.take()
-            found.append((record[0], Value.FromString(record[1]).value))
-        return len(found) == count
-
-    until(more)
-    return found
-
-
-def placed(source: KafkaSource) -> None:
-    """Wait until it is known where each partition begins."""
-    until(lambda: source.peek() is None and source.position() is not None)
 
 
 def test_records(mock: Mock) -> None:

@@ -65,6 +65,9 @@ def test_new_app(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.splitlines()[1:] == ["myapp/greeter  myapp.Visit | myapp.Forget  visits", egress["spec"]["id"]]
     assert (endpoint["spec"]["functions"], topic["targets"]) == ("myapp/*", ["myapp/greeter"])
     assert topic["valueType"] == "type.googleapis.com/myapp.Visit"
+    assert (app / "module.yaml").read_text().startswith("# yaml-language-server: $schema=module.schema.json\n")
+    said = python(app, "-m", "statefun", "check", "app:functions", "module.yaml", "--strict")
+    assert said == ""
 
 
 def test_new_app_is_typed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

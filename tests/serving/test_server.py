@@ -285,6 +285,77 @@ def test_record(start: Start, tmp_path: Path) -> None:
     assert [(one.request, one.reply) for one in read(tmp_path / "kept")] == [(numbered(7), answer.body)]
 
 
+SEGMENT = "s" * 20
+LOGGING = """
+import logging
+from statefun import Context, StatefulFunctions
+
+functions = StatefulFunctions()
+
+
+@functions.bind("example/slow")
+def slow(context: Context, message: int) -> None:
+    logging.getLogger("shop").info("message %d", message)
+    if message == 13:
+        raise ValueError("unlucky")
+"""
+
+
+def test_log_format(start: Start, tmp_path: Path) -> None:
+    """With --log-format json each line is an object that says which call it is from, also that of a failure."""
+    (tmp_path / "shop.py").write_text(LOGGING)
+    serving = start("--port", "0", "--linger", "0", "--log-format", "json", "--log-level", "info")
+    assert ask(serving.port, numbered(1), path="/").status == 200
+    assert ask(serving.port, numbered(13), path="/").status == 500
+    serving.end()
+    lines = [json.loads(line) for line in serving.log.splitlines() if line.startswith("{")]
+    shown = [(line["logger"], line["level"], line["function"], line["id"]) for line in lines if "function" in line]
+    assert shown == [
+        ("shop", "INFO", "example/slow", "x"),
+        ("shop", "INFO", "example/slow", "x"),
+        ("statefun.serving", "ERROR", "example/slow", "x"),
+    ]
+    failed = next(line for line in lines if line["logger"] == "statefun.serving")
+    assert "ValueError: unlucky" in failed["exception"]
+    assert failed["error_id"] in failed["message"]
+
+
+def test_quiet(start: Start, tmp_path: Path) -> None:
+    """Without options nothing is written about a request that goes well, and lines do not say where they are from."""
+    (tmp_path / "shop.py").write_text(LOGGING)
+    serving = start("--port", "0", "--linger", "0")
+    before = serving.log
+    assert ask(serving.port, numbered(1), path="/").status == 200
+    serving.end()
+    assert serving.log == before
+
+
+def test_metrics_on_a_port(start: Start) -> None:
+    """With --metrics 0 Prometheus reads a free port; what it reads names functions and types, and no id."""
+    serving = start("--port", "0", "--linger", "0", "--metrics", "0")
+    assert ask(serving.port, numbered(1), path="/").status == 200
+    until(lambda: "metrics on" in serving.log)
+    found = re.search(r"metrics on http://127\.0\.0\.1:(\d+)/metrics", serving.log)
+    assert found is not None
+    text = ask(int(found[1]), None, method="GET", path="/metrics").body.decode()
+    (line,) = [line for line in text.splitlines() if line.startswith("statefun_invocations_total")]
+    assert 'function="example/slow"' in line
+    assert line.endswith(" 1.0")
+    assert "process_cpu_seconds_total" in text
+    assert serving.end() == 0
+
+
+def test_metrics_on_a_path(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --metrics /metrics they are on a path of the functions' port, behind the secret."""
+    monkeypatch.setenv("STATEFUN_SECRET", SEGMENT)
+    serving = start("--port", "0", "--linger", "0", "--metrics", "/metrics")
+    assert ask(serving.port, numbered(1), path=f"/{SEGMENT}").status == 200
+    shown = ask(serving.port, None, method="GET", path=f"/{SEGMENT}/metrics")
+    assert shown.status == 200
+    assert b"statefun_invocations_total{" in shown.body
+    assert ask(serving.port, None, method="GET", path="/metrics").status == 404
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an authority, and a certificate of it for a server and for a client."""
@@ -328,6 +399,14 @@ def test_beyond_loopback(start: Start) -> None:
     ("options", "text"),
     [
         ({"workers": 0}, "--workers is at least 1, not 0"),
+        ({"metrics": "shop:functions"}, "--metrics is a port, or a path that begins with /, not 'shop:functions'"),
+        (
+            {"metrics": "9100", "workers": 2},
+            (
+                "--metrics counts in one process, and --workers starts several\n"
+                "  help: start that many processes, each with a port of its own, and let Prometheus read them all"
+            ),
+        ),
         ({"grace": 0}, "--grace is at least 1, not 0"),
         (
             {"ca_certs": "ca.pem"},

@@ -1,5 +1,9 @@
 """One app that does all that a runtime can be asked for; each message from Kafka names what is to be done."""
 
+# One function is written as apps of 2.x are, without types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false
+
 from __future__ import annotations
 
 import hashlib
