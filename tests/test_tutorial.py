@@ -53,7 +53,7 @@ class Tutorial:
             _change(self._folder / name, block.code)
         else:
             assert name, f"line {block.line}: a block without the name of a file"
-            (self._folder / name).write_text(block.code)
+            (self._folder / name).write_text(block.code.replace("127.0.0.1:8000", f"127.0.0.1:{self._port}"))
 
     def _run(self, command: str, printed: list[str]) -> None:
         command = command.replace("8000", self._port) if "--kafka" not in command else command
@@ -63,12 +63,12 @@ class Tutorial:
             with urllib.request.urlopen(command.removeprefix("curl -s "), timeout=10) as answer:  # noqa: S310 -- ours
                 out = answer.read().decode()
         elif command == "kill %1":
-            assert self.end() == 0
-            out = ""
+            status, out = self.end()
+            assert status == 0, out
         elif command.endswith(" &"):
             self._serving = self._start(command.removesuffix(" &"))
             assert self._serving.stdout is not None
-            out = self._serving.stdout.readline()
+            out = "".join(self._serving.stdout.readline() for _ in printed)
         else:
             process = self._start(command)
             out, _ = process.communicate(timeout=60)
@@ -86,16 +86,14 @@ class Tutorial:
             text=True,
         )
 
-    def end(self) -> int:
-        """Stop what was started, and return its exit status."""
+    def end(self) -> tuple[int, str]:
+        """Stop what was started; return its exit status, and what it printed last."""
         serving, self._serving = self._serving, None
         if serving is None:
-            return 0
+            return 0, ""
         serving.send_signal(signal.SIGTERM)
-        status = serving.wait(30)
-        assert serving.stdout is not None
-        serving.stdout.close()
-        return status
+        out, _ = serving.communicate(timeout=30)
+        return serving.returncode, out
 
 
 def _commands(code: str) -> Iterator[tuple[str, list[str]]]:
