@@ -123,8 +123,11 @@ class GuardedTurn(Turn):
             raise  # noqa: PLE0704 -- see above
         self.reply.rollback(mark)
         self._undo.roll_back()
+        told, typename = self.bound.failed, invocation.argument.typename
         match policy:
             case DeadLetters(retries=retries) if attempts <= retries and not is_final(error):
+                if told is not None:
+                    told(typename, "retried")
                 return False
             case DeadLetters():
                 self._send_dead_letter(policy, invocation, error, attempts)
@@ -132,6 +135,8 @@ class GuardedTurn(Turn):
                 self._log("skipped", invocation, error, attempts)
             case _:
                 assert_never(policy)
+        if told is not None:
+            told(typename, "skipped" if isinstance(policy, Skip) else "dead letter")
         return True
 
     def _send_dead_letter(self, policy: DeadLetters, invocation: Invocation, error: Exception, attempts: int) -> None:
@@ -160,6 +165,7 @@ class GuardedTurn(Turn):
                 "statefun_function": address.typename(),
                 "statefun_id": address.identity,
                 "statefun_type": typename,
+                "statefun_batch_size": self.batch_size,
                 "statefun_attempts": attempts,
             },
         )

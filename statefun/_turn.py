@@ -62,6 +62,11 @@ class Turn(Surroundings):
         if len(states) != known:
             self._order = self._locate()
 
+    @property
+    def batch_size(self) -> int:
+        """How many messages it has."""
+        return len(self._invocations)
+
     # --- running ---
 
     def steps(self) -> Generator[Awaitable[object], None, None]:

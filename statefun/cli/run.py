@@ -51,6 +51,9 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
         help="how long a call of an async function or an endpoint may take (what module.yaml says, else 60)",
     )
     top.add_argument("--reload", action="store_true", help="start anew when a source file changes")
+    top.add_argument(
+        "--log-format", choices=("text", "json"), help="how lines are logged; either way they say their call"
+    )
     top.add_argument("--quiet", action="store_true", help="do not print the records")
     return top
 
@@ -83,5 +86,6 @@ def run(args: argparse.Namespace) -> int:
         app=args.app, module=args.module, data=args.data, host=args.host, port=None if args.no_http else args.port,
         read=read, write=args.write, clock=args.clock, exit_at_end=args.exit_at_end, wire=args.wire,
         stub_kafka=args.stub_kafka, keep=args.keep, timeout=args.timeout, reload=args.reload, quiet=args.quiet,
+        log_format=args.log_format,
     )  # fmt: skip
     return INTERRUPTED if run_app(options) else 0

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from typing_extensions import Self
 
+from statefun._clock import Clock
 from statefun.catalog import Catalog
 from statefun.errors import with_help
 from statefun.functions import StatefulFunctions
@@ -143,6 +144,11 @@ class Runtime:
     def abandoned(self) -> int:
         """How many calls still run in threads that nobody waits for."""
         return self._callee.abandoned if isinstance(self._callee, InProcess) else 0
+
+    def go_by(self, clock: Clock) -> None:
+        """Have the functions' handler ask this clock, which is that of the driver."""
+        if isinstance(self._callee, InProcess):
+            self._callee.clock = clock
 
     def name(self) -> str:
         """Return a name of this folder that no other has, but its copies."""

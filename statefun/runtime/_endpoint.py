@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from statefun._clock import Clock, WallClock, moment
 from statefun.functions import StatefulFunctions
 from statefun.handler import AsyncRequestReplyHandler, RequestReplyHandler
 from statefun.module import Module
@@ -48,10 +49,15 @@ class InProcess:
         self._watch = Watch(slow)
         self._awaits = {function.typename for function in functions if function.on_loop}
         self._blocking = {function.typename for function in functions if function.blocking and not function.on_loop}
-        self._async = AsyncRequestReplyHandler(functions, threads=0, wire=wire)
-        self._plain = None if self._awaits else RequestReplyHandler(functions, wire=wire)
+        self.clock: Clock = WallClock()
+        """What a dead letter has its time from: whoever drives the runtime sets its own."""
+        self._async = AsyncRequestReplyHandler(functions, threads=0, wire=wire, clock=self._now)
+        self._plain = None if self._awaits else RequestReplyHandler(functions, wire=wire, clock=self._now)
         self.abandoned: int = 0
         """How many calls in threads were not waited for: what they run cannot be stopped."""
+
+    def _now(self) -> datetime:
+        return moment(self.clock)
 
     def find(self, namespace: str, name: str) -> FunctionSpec | None:
         """Return what the engine has to know about a function."""

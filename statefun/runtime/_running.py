@@ -17,10 +17,12 @@ from pathlib import Path
 from socket import socket
 from typing import Literal, NoReturn
 
+from statefun import logs
 from statefun._clock import Clock, RecordClock, WallClock
 from statefun._http import ASGIApp, Door
 from statefun._loading import LoadError, load_app
 from statefun.errors import ConfigError
+from statefun.logs import Format
 from statefun.module import Module, read, require
 from statefun.module._model import RecordFields
 from statefun.runtime._assembly import DATABASE, Runtime
@@ -85,6 +87,8 @@ class RunOptions:
     """Seconds; None: what module.yaml says of an endpoint, else 60."""
     reload: bool = False
     quiet: bool = False
+    log_format: Format | None = None
+    """None: text, and lines of the functions do not say their call."""
 
 
 def say(text: str) -> None:
@@ -94,7 +98,10 @@ def say(text: str) -> None:
 
 def run_app(options: RunOptions) -> bool:
     """Run an app until it ends; tell whether somebody stopped it. Raises StatefunError."""
-    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    if options.log_format is None:
+        logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    else:
+        logs.configure(options.log_format, level=logging.INFO)
     reloader = Reloader(options.reload)
     try:
         runtime, module, endpoint = _open(options)
@@ -125,6 +132,8 @@ def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | N
         runtime = Runtime(endpoint, StoredCatalog(), options.data, wire=module.wire, egresses=egress_names(module))
         return runtime, module, endpoint
     functions = load_app(options.app)
+    if options.log_format is not None:
+        logs.follow(functions)
     named = None if options.module is None else read(str(options.module), runtime="embedded")
     if named is not None:
         require(functions, named)
@@ -152,6 +161,7 @@ async def _run(
     options: RunOptions, runtime: Runtime, module: Module | None, endpoint: HttpEndpoint | None, reloader: Reloader
 ) -> bool:
     clock: Clock = RecordClock() if options.clock == "records" else WallClock(int(runtime.store.meta(OFFSET) or 0))
+    runtime.go_by(clock)
     retention = Retention(runtime.store, options.keep, {} if module is None else kept(module))
     driver = Driver(runtime.pump, clock, retention=retention, exit_at_end=options.exit_at_end)
     loop = asyncio.get_running_loop()

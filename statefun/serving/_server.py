@@ -28,14 +28,19 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from statefun import logs
+from statefun._clock import WallClock, moment
 from statefun._http import require
 from statefun._loading import load_app
 from statefun.errors import ConfigError, with_help
 from statefun.handler import THREADS, AsyncRequestReplyHandler
+from statefun.logs import Format
+from statefun.metrics import measured
 from statefun.module import read
 from statefun.recording import record
 from statefun.serving._asgi import AsgiDoor, AsyncServed, Receive, Send
 from statefun.serving._gate import IN_FLIGHT
+from statefun.serving._prometheus import prometheus_endpoint, prometheus_meter
 
 if TYPE_CHECKING:
     import uvicorn
@@ -69,6 +74,10 @@ class ServeOptions:
     linger: float = 2
     grace: int = 30
     record: str | None = None
+    log_format: Format | None = None
+    """None: text, and lines of the functions do not say their call."""
+    metrics: int | None = None
+    """The port that Prometheus asks, on loopback; 0 takes a free one."""
     module: str | None = None
     """A module.yaml that the app must fit."""
 
@@ -77,6 +86,13 @@ class ServeOptions:
             if getattr(self, name) < lowest:
                 msg = f"--{name} is at least {lowest}, not {getattr(self, name)}"
                 raise ConfigError(msg)
+        if self.metrics is not None and self.workers > 1:
+            msg = with_help(
+                f"--metrics counts within one process, and --workers is {self.workers}",
+                "start a process for each port, or wrap the handler with statefun.metrics.measured and let "
+                "OpenTelemetry push its numbers",
+            )
+            raise ConfigError(msg)
         if self.ca_certs is not None and self.certfile is None:
             msg = "--ssl-ca-certs asks clients for a certificate, and this server has none: --ssl-certfile is missing"
             raise ConfigError(msg)
@@ -86,9 +102,9 @@ def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; `announce` is told where. Raises ConfigError; KeyboardInterrupt after Ctrl-C."""
     require("uvicorn", "serve")
     require("httptools", "serve")
-    _configure_logging()
+    _configure_logging(options)
     app = _App.of(options)
-    with _listening(options) as listener:
+    with _listening(options) as listener, _metrics_door(options, announce):
         announce(_where(options, app, listener))
         if options.workers > 1:
             _serve_by_workers(options, listener)
@@ -114,8 +130,9 @@ def _serve_by_workers(options: ServeOptions, listener: socket.socket) -> None:
 
 def app_of_environment() -> _App:
     """Make the app in a worker (uvicorn's factory)."""
-    _configure_logging()
-    return _App.of(ServeOptions(**json.loads(os.environ[_OPTIONS])))
+    options = ServeOptions(**json.loads(os.environ[_OPTIONS]))
+    _configure_logging(options)
+    return _App.of(options)
 
 
 def _config(options: ServeOptions, app: _App | str) -> uvicorn.Config:
@@ -152,8 +169,15 @@ class _App:
     @classmethod
     def of(cls, options: ServeOptions) -> _App:
         functions = load_app(options.app)
+        if options.log_format is not None:
+            logs.follow(functions)
         module = None if options.module is None else read(options.module)
-        handler: AsyncServed = AsyncRequestReplyHandler(functions, threads=options.threads, module=module)
+        wall = WallClock()
+        handler: AsyncServed = AsyncRequestReplyHandler(
+            functions, threads=options.threads, module=module, clock=lambda: moment(wall)
+        )
+        if options.metrics is not None:
+            handler = measured(handler, prometheus_meter())
         if options.record is not None:
             handler = record(handler, Path(options.record))
         door = AsgiDoor(
@@ -263,5 +287,18 @@ def _where(options: ServeOptions, app: _App, listener: socket.socket) -> str:
     return f"serving {app.functions} function{'' if app.functions == 1 else 's'} of {options.app} on {where}"
 
 
-def _configure_logging() -> None:
+@contextlib.contextmanager
+def _metrics_door(options: ServeOptions, announce: Callable[[str], None]) -> Generator[None]:
+    if options.metrics is None:
+        yield
+        return
+    with prometheus_endpoint(options.metrics) as port:
+        announce(f"metrics on http://127.0.0.1:{port}/metrics")
+        yield
+
+
+def _configure_logging(options: ServeOptions) -> None:
+    if options.log_format is not None:
+        logs.configure(options.log_format)
+        return
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)

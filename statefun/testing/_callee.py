@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Generator
 from typing import Any, cast
 
+from statefun._clock import Clock
 from statefun._wire import Version, open_request, wire_of
 from statefun.address import Address
 from statefun.functions import StatefulFunctions
@@ -36,6 +37,10 @@ class Callee:
         self._inside = InProcess(functions, wire=wire, module=module)
         self.raised: list[Exception] = []
         """What functions have raised, and nobody has looked at yet."""
+
+    def go_by(self, clock: Clock) -> None:
+        """Have the functions' handler ask this clock."""
+        self._inside.clock = clock
 
     def find(self, namespace: str, name: str) -> FunctionSpec:
         """Return what the engine has to know about a function."""

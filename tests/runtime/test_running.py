@@ -172,6 +172,30 @@ def test_standard_input(folder: Path) -> None:
     assert (values, process.printed) == (["a came", "b went"], [])
 
 
+LETTERS = """
+from google.protobuf.struct_pb2 import Struct
+from statefun import Context, DeadLetter, MessageEgress, StatefulFunctions, dead_letter
+
+functions = StatefulFunctions(on_failure=dead_letter(MessageEgress[DeadLetter]("t/dead")))
+
+@functions.bind("t/record")
+def record(context: Context, message: Struct) -> None:
+    raise ValueError("no")
+"""
+
+
+def test_the_time_of_a_dead_letter(folder: Path) -> None:
+    """A dead letter has the runtime's time: with --clock records, that of the record."""
+    (folder / "letters.py").write_text(LETTERS)
+    (folder / "in.jsonl").write_text('{"who": "a", "at": 5}\n')
+    kind = ("--type", "google.protobuf.Struct", "--id-field", "who", "--time-field", "at", "--time-unit", "seconds")
+    words = ("--read", "in.jsonl", "--to", "t/record", *kind, "--clock", "records", "--write", "out.jsonl")
+    with Process(folder, "letters", "--no-http", *words, "--quiet", "--exit-at-end") as process:
+        assert process.end() == 0
+    (line,) = (folder / "out.jsonl").read_text().splitlines()
+    assert json.loads(line)["value"]["time"] == "1970-01-01T00:00:05+00:00"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

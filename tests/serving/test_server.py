@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ import pytest
 from statefun.errors import ConfigError
 from statefun.recording import read
 from statefun.serving import _server
+from statefun.serving._prometheus import prometheus_endpoint
 from statefun.serving._server import ServeOptions
 from tests.certificates import make_certificates
 from tests.peer import request, typed
@@ -426,3 +428,83 @@ def test_gunicorn_worker(tmp_path: Path) -> None:
             assert process.stderr is not None
             log = process.stderr.read().decode()
         assert process.wait(30) == 0, log
+
+
+LETTERS = """
+from statefun import Context, DeadLetter, MessageEgress, StatefulFunctions, dead_letter
+
+functions = StatefulFunctions(on_failure=dead_letter(MessageEgress[DeadLetter]("example/dead")))
+
+
+@functions.bind("example/fails")
+def fails(context: Context, message: int) -> None:
+    raise ValueError("no")
+"""
+
+
+def test_the_time_of_a_dead_letter(start: Start, tmp_path: Path) -> None:
+    """A dead letter has the time of this machine."""
+    (tmp_path / "shop.py").write_text(LETTERS)
+    served = start("--port", "0")
+    reply = ask(served.port, numbered(1, "example/fails"))
+    told = re.findall(rb'"time":"([^"]+)"', reply.body)
+    assert len(told) == 1
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(told[0].decode())
+    assert timedelta() <= age < timedelta(seconds=30)
+
+
+NOISY = """
+import logging
+
+from statefun import Context, StatefulFunctions
+
+functions = StatefulFunctions()
+
+
+@functions.bind("example/noisy")
+def noisy(context: Context, message: int) -> None:
+    logging.getLogger("noisy").warning("got %d", message)
+"""
+
+
+def test_logs_and_metrics(start: Start, tmp_path: Path) -> None:
+    """--log-format json has the call on each line of a function; --metrics answers Prometheus on loopback."""
+    (tmp_path / "shop.py").write_text(NOISY)
+    served = start("--port", "0", "--log-format", "json", "--metrics", "0")
+    told, where = (
+        re.findall(r"http://127\.0\.0\.1:(\d+)(\S*)", served.log),
+        re.search(r"serving .*:(\d+)\n", served.log),
+    )
+    assert where is not None
+    assert [path for _, path in told] == ["/metrics", ""]
+    assert ask(int(where[1]), numbered(7, "example/noisy")).status == 200
+    (line,) = [json.loads(line) for line in served.log.splitlines() if line.startswith("{")]
+    assert (line["message"], line["function"], line["batch_size"]) == ("got 7", "example/noisy", 1)
+    shown = ask(int(told[0][0]), None, method="GET", path="/metrics").body.decode()
+    labels = 'function="example/noisy",otel_scope_name="statefun"'
+    assert re.search(
+        rf"^statefun_invocations_total{{{labels}.*,type=\"io.statefun.types/long\"}} 1.0$", shown, re.MULTILINE
+    )
+    assert served.end() == 0
+
+
+def test_metrics_of_workers() -> None:
+    """Numbers of one process would be shown as if they were of all: refused."""
+    with pytest.raises(ConfigError) as raised:
+        ServeOptions(app="shop:functions", workers=2, metrics=9000)
+    assert str(raised.value) == (
+        "--metrics counts within one process, and --workers is 2\n  help: start a process for each port, or wrap the "
+        "handler with statefun.metrics.measured and let OpenTelemetry push its numbers"
+    )
+
+
+def test_no_port_for_metrics() -> None:
+    """A port that is taken is named, and what to do."""
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError) as raised, prometheus_endpoint(port):
+            pass
+    assert str(raised.value).startswith(f"metrics cannot be shown on 127.0.0.1:{port}: ")
+    assert str(raised.value).endswith("\n  help: try another --metrics")
