@@ -82,10 +82,10 @@ CONTESTANTS: dict[str, tuple[str, Callable[[], Any]]] = {
 }
 
 
-def serve(name: str, fd: int) -> None:
+def serve(app: Any, fd: int) -> None:
     """Be a contestant."""
     config = uvicorn.Config(
-        CONTESTANTS[name][1](), http="httptools", loop="asyncio", lifespan="off", ws="none", log_config=None,
+        app, http="httptools", loop="asyncio", lifespan="off", ws="none", log_config=None,
         access_log=False, server_header=False,
     )  # fmt: skip
     asyncio.run(uvicorn.Server(config).serve([socket.socket(fileno=fd)]))
@@ -94,10 +94,10 @@ def serve(name: str, fd: int) -> None:
 class Contestant:
     """A server, and the connections to it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, module: str = "benchmarks.serving") -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.set_inheritable(True)
-            command = (sys.executable, "-m", "benchmarks.serving", "--serve", name, str(listener.fileno()))
+            command = (sys.executable, "-m", module, "--serve", name, str(listener.fileno()))
             self.process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()])
             address = listener.getsockname()
         self.clients = [socket.create_connection(address) for _ in range(CONNECTIONS)]
@@ -144,7 +144,7 @@ def main() -> int:
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        serve(given.serve[0], int(given.serve[1]))
+        serve(CONTESTANTS[given.serve[0]][1](), int(given.serve[1]))
         return 0
     running = {name: Contestant(name) for name in CONTESTANTS}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in running}
