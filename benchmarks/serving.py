@@ -85,7 +85,7 @@ CONTESTANTS: dict[str, tuple[str, Callable[[], Any]]] = {
 def serve(app: Any, fd: int) -> None:
     """Be a contestant."""
     config = uvicorn.Config(
-        app, http="httptools", loop="asyncio", lifespan="off", ws="none", log_config=None,
+        app, http="httptools", loop="asyncio", lifespan="off", ws="none", log_config=None, timeout_keep_alive=330,
         access_log=False, server_header=False,
     )  # fmt: skip
     asyncio.run(uvicorn.Server(config).serve([socket.socket(fileno=fd)]))
