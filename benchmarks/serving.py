@@ -23,8 +23,10 @@ from typing import Any
 
 import uvicorn
 
-from statefun import AsyncRequestReplyHandler, Context, RequestReplyHandler, State, StatefulFunctions
+from statefun import AsyncRequestReplyHandler, Context, RequestReplyHandler, State, StatefulFunctions, logs
+from statefun.metrics import MeasuredHandler
 from statefun.serving import AsgiDoor
+from statefun.serving._scrape import provide
 from tests.peer import request, typed
 
 REQUESTS, CONNECTIONS = 2_000, 8
@@ -74,19 +76,33 @@ class Ready:
         return REPLY
 
 
+def noted() -> StatefulFunctions:
+    """Have every call noted, as --log-format does."""
+    logs.carry(functions)
+    return functions
+
+
+def measured() -> MeasuredHandler:
+    """Count, as --metrics does."""
+    provide()
+    return MeasuredHandler(functions, threads=0)
+
+
 CONTESTANTS: dict[str, tuple[str, Callable[[], Any]]] = {
     "bare": ("a bare ASGI app", lambda: bare),
     "door": ("`AsgiDoor`, the reply ready", lambda: AsgiDoor(Ready())),
     "loop": ("`AsgiDoor`, a function on the loop", lambda: AsgiDoor(AsyncRequestReplyHandler(functions, threads=0))),
+    "logs": ("the same, its calls noted for the log", lambda: AsgiDoor(AsyncRequestReplyHandler(noted(), threads=0))),
+    "metrics": ("the same, counted by OpenTelemetry", lambda: AsgiDoor(measured())),
     "threads": ("`AsgiDoor`, a function in a thread", lambda: AsgiDoor(functions)),
 }
 
 
-def serve(app: Any, fd: int) -> None:
+def serve(name: str, fd: int) -> None:
     """Be a contestant."""
     config = uvicorn.Config(
-        app, http="httptools", loop="asyncio", lifespan="off", ws="none", log_config=None, timeout_keep_alive=330,
-        access_log=False, server_header=False,
+        CONTESTANTS[name][1](), http="httptools", loop="asyncio", lifespan="off", ws="none", log_config=None,
+        access_log=False, server_header=False, timeout_keep_alive=600,
     )  # fmt: skip
     asyncio.run(uvicorn.Server(config).serve([socket.socket(fileno=fd)]))
 
@@ -94,10 +110,10 @@ def serve(app: Any, fd: int) -> None:
 class Contestant:
     """A server, and the connections to it."""
 
-    def __init__(self, name: str, module: str = "benchmarks.serving") -> None:
+    def __init__(self, name: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.set_inheritable(True)
-            command = (sys.executable, "-m", module, "--serve", name, str(listener.fileno()))
+            command = (sys.executable, "-m", "benchmarks.serving", "--serve", name, str(listener.fileno()))
             self.process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()])
             address = listener.getsockname()
         self.clients = [socket.create_connection(address) for _ in range(CONNECTIONS)]
@@ -144,21 +160,26 @@ def main() -> int:
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        serve(CONTESTANTS[given.serve[0]][1](), int(given.serve[1]))
+        serve(given.serve[0], int(given.serve[1]))
         return 0
     running = {name: Contestant(name) for name in CONTESTANTS}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in running}
-    for _ in range(given.rounds):
-        for name, contestant in running.items():
-            times[name].append(contestant.measure())
-    for contestant in running.values():
-        contestant.end()
+    try:
+        for _ in range(given.rounds):
+            for name, contestant in running.items():
+                times[name].append(contestant.measure())
+    finally:
+        for contestant in running.values():
+            contestant.end()
     print("| uvicorn, httptools | us of CPU a request | to the bare app | requests a second |")
     print("| --- | ---: | ---: | ---: |")
     for name, (what, _) in CONTESTANTS.items():
         ratio = statistics.median(mine[0] / bare[0] for mine, bare in zip(times[name], times["bare"], strict=True))
         cpu, wall = (statistics.median(column) for column in zip(*times[name], strict=True))
         print(f"| {what} | {cpu * 1e6:.0f} | {ratio:.2f} | {1 / wall:,.0f} |")
+    for name in ("logs", "metrics"):
+        ratio = statistics.median(mine[0] / loop[0] for mine, loop in zip(times[name], times["loop"], strict=True))
+        print(f"\n{name} to the function on the loop: {ratio:.2f}")
     return 0
 
 

@@ -1,20 +1,15 @@
 """The clocks: the wall's, one that stands still, and one that the input moves.
 
-Here: `Clock` and its kinds, and its time as a datetime, which handlers ask for. Delays, expirations and retries ask a
-clock; sockets and logs do not.
+Here: `Clock` and its kinds. Delays, expirations and retries ask a clock; sockets and logs do not.
 """
 
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Protocol
 
-__all__ = ["Clock", "RecordClock", "VirtualClock", "WallClock", "moment"]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_LAST = 253_402_300_799_999
-"""The last millisecond that a datetime can say: a record's time may lie behind it."""
+__all__ = ["Clock", "RecordClock", "VirtualClock", "WallClock", "wall_time"]
 
 
 class Clock(Protocol):
@@ -55,6 +50,6 @@ class RecordClock(VirtualClock):
     """The time of the latest record that was read."""
 
 
-def moment(clock: Clock) -> datetime:
-    """Return the time of a clock, in UTC; the nearest that a datetime can say."""
-    return _EPOCH + timedelta(milliseconds=min(max(clock.now(), 0), _LAST))
+def wall_time() -> datetime:
+    """Return the time of the wall, in UTC."""
+    return datetime.now(timezone.utc)

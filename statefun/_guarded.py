@@ -34,7 +34,7 @@ __all__ = ["GuardedTurn"]
 class GuardedTurn(Turn):
     """The work on one batch, each message of which may fail for itself."""
 
-    __slots__ = ("_clock", "_undo")
+    __slots__ = ("_clock", "_given_up", "_undo")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class GuardedTurn(Turn):
     ) -> None:
         super().__init__(function, wire, batch, invocations)
         self._clock = clock
+        self._given_up: list[tuple[str, str]] | None = None
         self._undo = undo = Undo()
         self.tokens = GuardedTokens(undo)
 
@@ -123,11 +124,8 @@ class GuardedTurn(Turn):
             raise  # noqa: PLE0704 -- see above
         self.reply.rollback(mark)
         self._undo.roll_back()
-        told, typename = self.bound.failed, invocation.argument.typename
         match policy:
             case DeadLetters(retries=retries) if attempts <= retries and not is_final(error):
-                if told is not None:
-                    told(typename, "retried")
                 return False
             case DeadLetters():
                 self._send_dead_letter(policy, invocation, error, attempts)
@@ -135,8 +133,6 @@ class GuardedTurn(Turn):
                 self._log("skipped", invocation, error, attempts)
             case _:
                 assert_never(policy)
-        if told is not None:
-            told(typename, "skipped" if isinstance(policy, Skip) else "dead letter")
         return True
 
     def _send_dead_letter(self, policy: DeadLetters, invocation: Invocation, error: Exception, attempts: int) -> None:
@@ -155,6 +151,7 @@ class GuardedTurn(Turn):
         import logging  # noqa: PLC0415 -- who never fails does not pay for it
 
         address, typename = self.address, invocation.argument.typename
+        self._given_up = [*(self._given_up or ()), (became, typename)]
         logging.getLogger("statefun.failures").error(
             "a message for %s (%s) failed and is %s",
             address,
@@ -165,10 +162,14 @@ class GuardedTurn(Turn):
                 "statefun_function": address.typename(),
                 "statefun_id": address.identity,
                 "statefun_type": typename,
-                "statefun_batch_size": self.batch_size,
                 "statefun_attempts": attempts,
             },
         )
+
+    @property
+    def given_up(self) -> Sequence[tuple[str, str]]:
+        """What became of each message that was given up."""
+        return self._given_up or ()
 
     def _undecodable(self, argument: Argument, error: Exception) -> UndecodableMessage:
         return undecodable(self.bound.typename, argument.typename, argument.value, error)

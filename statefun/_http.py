@@ -111,8 +111,8 @@ async def answer(
     await send({"type": "http.response.body", "body": data})
 
 
-def require(module: str, extra: str) -> None:
-    """Import what an extra brings, which has the name of its command. Raises ConfigError that names both."""
+def require(module: str, extra: str, *, what: str | None = None) -> None:
+    """Import what an extra brings, for `what`: the command of its name, by default. Raises ConfigError."""
     import importlib  # noqa: PLC0415 -- only who serves comes here
 
     from statefun.errors import ConfigError, with_help  # noqa: PLC0415 -- as above
@@ -121,4 +121,6 @@ def require(module: str, extra: str) -> None:
         importlib.import_module(module)
     except ImportError as error:
         help = f"pip install 'statefun[{extra}]'"
-        raise ConfigError(with_help(f"`statefun {extra}` needs {module}, which is not installed", help)) from error
+        raise ConfigError(
+            with_help(f"{what or f'`statefun {extra}`'} needs {module}, which is not installed", help)
+        ) from error

@@ -31,7 +31,11 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Turn(Surroundings):
     """The work on one batch, and what its invocations share."""
 
-    __slots__ = ("_invocations", "_order", "_states", "bound", "missing")
+    __slots__ = ("_invocations", "_order", "_states", "bound", "failed_at", "missing")
+
+    failed_at: int
+    """The position of the message that made the request fail, behind the last one while its state was settled; unset
+    for one that did not."""
 
     def __init__(
         self,
@@ -61,11 +65,6 @@ class Turn(Surroundings):
         known, self._order = function.located
         if len(states) != known:
             self._order = self._locate()
-
-    @property
-    def batch_size(self) -> int:
-        """How many messages it has."""
-        return len(self._invocations)
 
     # --- running ---
 
@@ -147,6 +146,21 @@ class Turn(Surroundings):
         finally:
             self.end()
 
+    @property
+    def batch_size(self) -> int:
+        """How many messages the batch holds."""
+        return len(self._invocations)
+
+    @property
+    def typenames(self) -> list[str]:
+        """The typename of each message."""
+        return [invocation.argument.typename for invocation in self._invocations]
+
+    @property
+    def given_up(self) -> Sequence[tuple[str, str]]:
+        """What became of each message that was given up ("skipped", "a dead letter"), and its typename."""
+        return ()
+
     def _is_over(self) -> bool:
         """Tell whether a state turned out to be missing, which ends the attempt."""
         return self.missing is not None
@@ -163,7 +177,8 @@ class Turn(Surroundings):
         )
 
     def _blame(self, error: BaseException, position: int) -> None:
-        """Note on an error which message it came from (Python 3.11 and later)."""
+        """Remember which message an error came from, and note it on the error (Python 3.11 and later)."""
+        self.failed_at = position
         if sys.version_info >= (3, 11):
             error.add_note(f"statefun: {self.address}, {self._describe(position)}")
 

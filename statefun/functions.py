@@ -18,7 +18,7 @@ from statefun.address import split_typename
 from statefun.context import Context
 from statefun.errors import BindError, DeclarationError, UnknownFunction, with_help
 from statefun.failures import OnFailure, Raise, checked, raise_
-from statefun.middleware import AsyncMiddleware, Call, Layer, Middleware, around_async, composed
+from statefun.middleware import AsyncMiddleware, Layer, Middleware, around_async, composed
 from statefun.references import FunctionRef
 from statefun.state import State, ValueSpec
 from statefun.types import Sendable
@@ -32,10 +32,6 @@ S_contra = TypeVar("S_contra", bound=State, contravariant=True, default=Any)
 R = TypeVar("R", bound=Awaitable[None] | None)  # def, or async def
 R_co = TypeVar("R_co", covariant=True, default=Any)
 W = TypeVar("W", bound=Middleware | AsyncMiddleware)
-Around = Callable[["StatefulFunction[Any, Any, Any]", Call], Call]
-"""Makes the call that stands in for a function's own: what observes calls, outside of the middleware."""
-GivenUp = Callable[["StatefulFunction[Any, Any, Any]", str, str], None]
-"""Told of a failure: the function, the message's typename, and "retried", "skipped" or "dead letter"."""
 
 
 class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co]):
@@ -54,7 +50,6 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
     fn: Callable[..., Any]
     call: Callable[..., Any]
     on_failure: OnFailure
-    failed: Callable[[str, str], None] | None
 
     def __init__(
         self, typename: str, fn: Callable[..., Any], states: Sequence[ValueSpec[Any, Any]], scope: _hints.Scope
@@ -83,8 +78,6 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
         self.on_failure = raise_
         self.guarded = False
         """Whether something else is done about a failure than to raise it."""
-        self.failed = None
-        """Who is told of each failure that is not raised: the typename of the message, and what became of it."""
         self.state_class = signature.state_class
         """What `context.state` is an instance of."""
         self.all_specs = (*signature.specs, *states)
@@ -129,8 +122,8 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
         self.on_failure = on_failure
         self.guarded = not isinstance(on_failure, Raise)
 
-    def wrap(self, layers: Sequence[Layer], around: Sequence[Around] = ()) -> None:
-        """Put the middleware around the callable, and what observes around both. Raises BindError."""
+    def wrap(self, layers: Sequence[Layer]) -> None:
+        """Put the middleware around the callable. Raises BindError for what cannot be around it."""
         from statefun._signature import describe  # noqa: PLC0415 -- as above
 
         described = describe(self)
@@ -139,8 +132,6 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
                 if not layer.is_async:
                     raise around_async(layer, self.typename, described, "it is async")
         self.call = composed(layers, self.fn, self.typename, described, is_async=self.is_async)
-        for observer in around:
-            self.call = observer(self, self.call)
         self.on_loop = self.is_async or any(layer.is_async for layer in layers)
         self.off_loop = self.on_loop and not self.is_async
 
@@ -158,8 +149,6 @@ class StatefulFunctions:
         """The functions by namespace and type: what a handler looks into."""
         self.layers: list[Layer] = []
         """The middleware, the first one outermost."""
-        self._around: list[Around] = []
-        self._told: GivenUp | None = None
         self._on_failure = checked(on_failure)
         self._used: tuple[object, ...] = ()
         self._frozen = False
@@ -216,10 +205,7 @@ class StatefulFunctions:
             raise BindError(typename, describe(fn), "it is async, and blocking=True gives a plain one a thread", help)
         handle.blocking = blocking
         handle.guard(self._on_failure if on_failure is None else checked(on_failure))
-        handle.wrap(
-            self.layers, self._around
-        )  # refuses early what cannot be around it; the middleware that comes later does, too
-        self._tell(handle)
+        handle.wrap(self.layers)  # refuses early what cannot be around it; the middleware that comes later does, too
         key = handle.namespace, handle.type
         other = self.table.get(key)
         if other is not None and not _same_cell(other, handle):
@@ -254,24 +240,9 @@ class StatefulFunctions:
         if problem:
             raise DeclarationError(with_help(f"{described} cannot be a middleware: {problem}", help))
         for function in self:
-            function.wrap([*self.layers, layer], self._around)
+            function.wrap([*self.layers, layer])
         self.layers.append(layer)
         return fn
-
-    def observe(self, around: Around, given_up: GivenUp | None = None) -> None:
-        """Put `around` outside of everything around each function; `given_up` is told of failures that do not raise.
-
-        For `statefun.logs` and `statefun.metrics`. Who does not observe has nothing of it on the path of a call.
-        """
-        self._around.append(around)
-        self._told = given_up or self._told
-        for function in self:
-            function.wrap(self.layers, self._around)
-            self._tell(function)
-
-    def _tell(self, function: StatefulFunction[Any, Any, Any]) -> None:
-        if self._told is not None:
-            function.failed = functools.partial(self._told, function)
 
     def freeze(self) -> None:
         """Refuse every later bind: a handler does it at its first request."""
@@ -312,7 +283,6 @@ class StatefulFunctions:
 
         made: StatefulFunction[Any, Any, Any] = StatefulFunction("unknown/function", unknown, (), _hints.Scope({}, {}))
         made.guard(self._on_failure)
-        self._tell(made)
         return made
 
     def __getitem__(self, typename: str) -> StatefulFunction[Any, Any, Any]:

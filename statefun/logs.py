@@ -1,7 +1,8 @@
-"""Log lines that say which call they come from.
+"""Lines of the log that say which call they are from: function, id, type, size of the batch, invocation.
 
-Here: the call that the code is in, a filter that puts its fields on log records, and two forms of a line. Nothing of
-this is on the path of a call until `follow` is asked for. What is logged, and where, is not said here.
+Here: `carry`, which notes the call that runs, `Fields`, which puts it on every line, and two formatters. Off unless
+somebody says `carry`: until then no function is called in another way. Which lines are written, and where to, is for
+whoever configures `logging`.
 """
 
 from __future__ import annotations
@@ -10,146 +11,182 @@ import itertools
 import json
 import logging
 import os
-import secrets
-import sys
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO, cast
 
-from statefun.errors import ConfigError
-from statefun.functions import StatefulFunction, StatefulFunctions
+from statefun._type import short
+from statefun.context import Context
+from statefun.functions import StatefulFunctions
+from statefun.protocol import Invocation
+from statefun.state import State
 
-__all__ = ["Call", "CallFilter", "Format", "JsonFormatter", "configure", "current", "follow"]
+if TYPE_CHECKING:
+    from statefun._turn import Turn
 
-Format = Literal["text", "json"]
-_PREFIX = "statefun_"
-_TEXT = "%(asctime)s %(levelname)s %(name)s%(statefun_where)s: %(message)s"
-_OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "asctime", "message", "taskName", f"{_PREFIX}where"}
-_current: ContextVar[_Running | None] = ContextVar("statefun_call", default=None)
+__all__ = ["Fields", "JsonFormatter", "LogFormat", "TextFormatter", "carry", "configure"]
+
+LogFormat = Literal["text", "json"]
+"""How lines are written: for people, or one JSON object a line."""
+
+FIELDS = (
+    "statefun_function",
+    "statefun_id",
+    "statefun_type",
+    "statefun_batch",
+    "statefun_invocation",
+    "statefun_attempts",
+)
+"""What a record may have: the attributes of `logging.LogRecord` that `Fields` sets, and those of our own loggers."""
+_JSON_NAMES = {**{name: name.removeprefix("statefun_") for name in FIELDS}, "error_id": "error_id"}
+
+
+class _Running(NamedTuple):
+    """The call of a function that runs; what it has to say is asked for when a line is written."""
+
+    turn: Turn
+    invocation: Invocation
+    number: int
+
+
+_running: ContextVar[_Running | None] = ContextVar("statefun_running", default=None)
 _numbers = itertools.count(1)
-_process = secrets.token_hex(4)
+_WHERE = "__statefun_running__"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """What is known of a call: one message, for one address."""
+def carry(functions: StatefulFunctions) -> None:
+    """Note each call of a function while it runs, so that `Fields` can say it; also in the threads of a handler.
 
-    function: str
-    """"<namespace>/<type>"."""
-    id: str
-    type: str
-    """The typename of the message."""
-    batch_size: int
-    """How many messages the request has."""
-    invocation_id: str
-    """No other call of any process has it; a message that is handled again gets another one."""
-
-    @property
-    def address(self) -> str:
-        """The address as it is written: <namespace>/<type>/<id>."""
-        return f"{self.function}/{self.id}"
+    Say it when every function and every middleware is registered. Saying it twice does nothing more.
+    """
+    for function in functions:
+        if not isinstance(function.call, _Noted):
+            function.call = _Noted(function.call)
 
 
-class _Running:
-    """A call that runs; its fields are looked up when a line is written."""
+class _Noted:
+    """A function that is noted while it runs."""
 
-    __slots__ = ("_invocation", "_number", "_turn")
+    def __init__(self, call: Callable[[Context[State], object], object]) -> None:
+        self._call = call
 
-    def __init__(self, turn: Any, invocation: Any) -> None:
-        self._turn = turn
-        self._invocation = invocation
-        self._number = next(_numbers)
-
-    def call(self) -> Call:
-        address = self._turn.address
-        return Call(
-            function=address.typename(),
-            id=address.identity,
-            type=self._invocation.argument.typename,
-            batch_size=self._turn.batch_size,
-            invocation_id=f"{_process}-{os.getpid()}-{self._number}",
-        )
-
-
-def current() -> Call | None:
-    """Return the call that this code is in; None outside of one, and where nobody follows the functions."""
-    running = _current.get()
-    return None if running is None else running.call()
-
-
-def follow(functions: StatefulFunctions) -> None:
-    """Have `current` and the filter know the calls of these functions, in threads and tasks that they start, too."""
-    functions.observe(_around)
-
-
-def _around(_function: StatefulFunction[Any, Any, Any], call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def run(context: Any, message: Any) -> Any:
-        running = _Running(context._around, context._invocation)  # noqa: SLF001 -- it is given to functions without
-        token = _current.set(running)
+    def __call__(self, context: Context[State], message: object) -> object:
+        turn = cast("Turn", context._around)  # noqa: SLF001 -- nobody else knows; it is, while a handler runs it
+        running = _Running(turn, context._invocation, next(_numbers))  # noqa: SLF001 -- as above
+        token = _running.set(running)
         try:
-            given = call(context, message)
+            result = self._call(context, message)
+        except BaseException as error:
+            _keep(error, running)
+            raise
         finally:
-            _current.reset(token)
-        return given if given is None or not isinstance(given, Awaitable) else _awaited(given, running)
+            _running.reset(token)
+        if result is not None and isinstance(result, Awaitable):
+            return _awaited(cast("Awaitable[object]", result), running)  # of what, isinstance cannot say
+        return result
 
-    return run
 
-
-async def _awaited(given: Awaitable[object], running: _Running) -> None:
-    token = _current.set(running)
+async def _awaited(result: Awaitable[object], running: _Running) -> None:
+    """Await what an async function gave back: a coroutine, which has not begun."""
+    token = _running.set(running)
     try:
-        await given
+        await result
+    except BaseException as error:
+        _keep(error, running)
+        raise
     finally:
-        _current.reset(token)
+        _running.reset(token)
 
 
-class CallFilter(logging.Filter):
-    """Puts the fields of the call on each record that passes: statefun_function, statefun_id and so on.
+def _keep(error: BaseException, running: _Running) -> None:
+    """Keep with an error where it is from: the door logs it when the call has ended."""
+    if not hasattr(error, _WHERE):
+        setattr(error, _WHERE, _fields(running))
 
-    Every record gets `statefun_where`: " [<address>]" within a call, otherwise nothing. It belongs on a handler.
+
+def _fields(running: _Running) -> dict[str, object]:
+    turn = running.turn
+    address = turn.address
+    return {
+        "statefun_function": address.typename(),
+        "statefun_id": address.identity,
+        "statefun_type": running.invocation.argument.typename,
+        "statefun_batch": turn.batch_size,
+        "statefun_invocation": f"{os.getpid():x}-{running.number:x}",
+    }
+
+
+class Fields(logging.Filter):
+    """Sets the fields on every record that passes: handler.addFilter(Fields()).
+
+    `statefun_function`, `statefun_id`, `statefun_type`, `statefun_batch` (how many messages the request holds) and
+    `statefun_invocation` (another one for each call, also for a retry). A record that has them keeps them; one from
+    outside of a function has none.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let the record pass."""
-        call = current()
-        known = vars(record)
-        if call is not None:
-            for name in ("function", "id", "type", "batch_size", "invocation_id"):
-                known.setdefault(f"{_PREFIX}{name}", getattr(call, name))
-        record.statefun_where = "" if call is None else f" [{call.address}]"
+        """Set them; every record passes."""
+        running = _running.get()
+        if running is not None:
+            found = _fields(running)
+        else:
+            error = record.exc_info[1] if record.exc_info else None
+            found = getattr(error, _WHERE, {})
+        for name, value in found.items():
+            if not hasattr(record, name):
+                setattr(record, name, value)
         return True
 
 
-class JsonFormatter(logging.Formatter):
-    """Writes a record as JSON on one line.
+class TextFormatter(logging.Formatter):
+    """A line for people, the fields at its end: [example/greeter/bob Login, 1 of a batch of 3, 1f-a]."""
 
-    time (UTC), level, logger, message; the fields of the call; whatever else was given as `extra`; and exception.
-    """
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's name
+        """Write the line, without what is below it."""
+        line = super().formatMessage(record)
+        function = getattr(record, "statefun_function", None)
+        if function is None:
+            return line
+        parts = [f"{function}/{getattr(record, 'statefun_id', '')} {short(getattr(record, 'statefun_type', ''))}"]
+        batch = getattr(record, "statefun_batch", None)
+        if batch is not None:
+            parts.append(f"batch of {batch}")
+        parts.append(str(getattr(record, "statefun_invocation", "")))
+        return f"{line} [{', '.join(part.strip() for part in parts if part)}]"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message; the fields that are known; the traceback as `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record."""
-        fields: dict[str, object] = {
+        """Write the line."""
+        made: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
-        for name, value in vars(record).items():
-            if name not in _OF_EVERY_RECORD:
-                fields.setdefault(name.removeprefix(_PREFIX), value)
-        if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields, default=str, ensure_ascii=False)
+        for name, shown in _JSON_NAMES.items():
+            if hasattr(record, name):
+                made[shown] = getattr(record, name)
+        if record.exc_info and record.exc_info[0] is not None:
+            made["exception"] = self.formatException(record.exc_info)
+        return json.dumps(made, ensure_ascii=False, default=str)
 
 
-def configure(format: Format, *, level: int = logging.WARNING, stream: TextIO | None = None) -> None:
-    """Give the root logger one handler, on standard error, whose lines say their call. Raises ConfigError."""
-    if format not in ("text", "json"):
-        msg = f"a log's format is 'text' or 'json', not {format!r}"
-        raise ConfigError(msg)
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.addFilter(CallFilter())
-    handler.setFormatter(JsonFormatter() if format == "json" else logging.Formatter(_TEXT))
-    logging.basicConfig(handlers=[handler], level=level, force=True)
+def configure(
+    format: LogFormat,
+    *,
+    level: int = logging.WARNING,
+    text: str = "%(asctime)s %(levelname)s %(name)s: %(message)s",
+    stream: TextIO | None = None,
+) -> None:
+    """Write the root logger's lines to a stream, standard error by default, with their fields.
+
+    Like logging.basicConfig, it leaves a root logger alone that is configured already.
+    """
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter(text))
+    handler.addFilter(Fields())
+    logging.basicConfig(level=level, handlers=[handler])

@@ -1,214 +1,199 @@
-"""How many calls there were, how long they took, and what became of them, by OpenTelemetry's API (the extra [otel]).
+"""What an app did, in numbers, for OpenTelemetry: requests, messages, failures, seconds and bytes.
 
-Here: the wrapper around a handler, and the instruments. Nothing of it is on the path of a call until somebody measures;
-where the numbers go is OpenTelemetry's affair. `statefun serve --metrics PORT` is one way.
-
-Counters are kept here and read when somebody collects them: an instrument of the SDK costs as much as a whole layer of
-the door. Labels are functions that are bound and types that they list, never an id.
+Here: the handler that counts, and the instruments. Only who makes a `MeasuredHandler` pays for it. Counts are kept here
+and read when somebody collects them, those of a distribution too: one call of an instrument costs more than all of them
+together. Labels are names of functions and types that the app declares, never an id.
 """
 
 from __future__ import annotations
 
-import threading
+import time
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextvars import ContextVar
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast, overload
+from functools import partial
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
-from statefun.errors import ConfigError, with_help
-from statefun.functions import StatefulFunction, StatefulFunctions
-from statefun.recording import Recorded
+from statefun._http import require
+from statefun._turn import Turn
+from statefun._type import short
+from statefun.functions import StatefulFunctions
+from statefun.handler import THREADS, AsyncRequestReplyHandler, Clock
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-__all__ = ["OTHER", "measured"]
+    from statefun.module import Module
 
-OTHER = "other"
-"""The label of whatever is not bound or not listed."""
+__all__ = ["MeasuredHandler"]
+
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_BATCHES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
-Key = tuple[str, str, str]
-"""Function, type, outcome; empty where a number does not have it."""
+_SIZES = (1, 9, 99)
+_SIZE_LABELS = ("1", "2 to 9", "10 to 99", "100 or more")
+_BY_TYPE = {
+    "invocations": "Messages that a function was called with, in requests that were answered",
+    "failures": "Requests that failed",
+    "dead_letters": "Messages that left as dead letters",
+    "skipped": "Messages that failed and were dropped",
+}
+_BECAME = {"a dead letter": "dead_letters", "skipped": "skipped"}
+
+_opened: ContextVar[Turn | None] = ContextVar("statefun_opened", default=None)
+"""The batch of the request that is being answered."""
 
 
-class _Request:
-    """What is seen of one request while it runs."""
+class MeasuredHandler(AsyncRequestReplyHandler):
+    """An AsyncRequestReplyHandler that counts: MeasuredHandler(functions).
 
-    __slots__ = ("batch", "calls", "function", "type")
+    `meter` is one of OpenTelemetry's API; None asks the global provider for it. The other options are those of
+    AsyncRequestReplyHandler. Raises ConfigError where the extra [otel] is not installed.
+    """
 
-    def __init__(self) -> None:
-        self.function = self.type = OTHER
-        self.batch = 0
-        self.calls: dict[str, int] = {}
+    def __init__(
+        self,
+        functions: StatefulFunctions,
+        *,
+        meter: Meter | None = None,
+        threads: int = THREADS,
+        module: Module | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(functions, threads=threads, module=module, clock=clock)
+        require("opentelemetry.metrics", "otel", what="statefun.metrics")
+        from opentelemetry import metrics  # noqa: PLC0415 -- the extra
 
+        self._counts = _Counts()
+        self._counts.observed_by(metrics.get_meter("statefun") if meter is None else meter)
 
-_request: ContextVar[_Request | None] = ContextVar("statefun_request", default=None)
+    def _open(self, request: bytes) -> Turn:
+        turn = super()._open(request)
+        _opened.set(turn)
+        return turn
 
-
-class _Totals:
-    """The sums since the start, and what shows them."""
-
-    def __init__(self, meter: Meter) -> None:
-        self._lock = threading.Lock()
-        self._calls: Counter[Key] = Counter()
-        self._failures: Counter[Key] = Counter()
-        self._letters: Counter[Key] = Counter()
-        self._bytes_in: Counter[Key] = Counter()
-        self._bytes_out: Counter[Key] = Counter()
-        self._in_flight = 0
-        self._attributes: dict[str, dict[str, str]] = {}
-        for name, totals, unit, description in (
-            ("statefun.invocations", self._calls, "{invocation}", "messages that a function was called with"),
-            ("statefun.failures", self._failures, "{failure}", "attempts that failed, by what became of them"),
-            ("statefun.dead_letters", self._letters, "{letter}", "messages that left as dead letters"),
-            ("statefun.request.bytes", self._bytes_in, "By", "bytes of requests"),
-            ("statefun.reply.bytes", self._bytes_out, "By", "bytes of replies"),
-        ):
-            meter.create_observable_counter(name, [self._shows(totals)], unit, description)
-        meter.create_observable_up_down_counter(
-            "statefun.in_flight", [self._show_in_flight], "{request}", "requests that are worked on"
-        )
-        self.seconds = meter.create_histogram(
-            "statefun.handler.duration",
-            "s",
-            "from a request to its reply",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self.batches = meter.create_histogram(
-            "statefun.batch.size", "{message}", "messages a request", explicit_bucket_boundaries_advisory=_BATCHES
-        )
-
-    def _shows(self, totals: Counter[Key]) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        from opentelemetry.metrics import Observation  # noqa: PLC0415 -- the extra
-
-        def show(_options: CallbackOptions) -> Iterable[Observation]:
-            with self._lock:
-                found = list(totals.items())
-            names = ("function", "type", "outcome")
-            for key, number in found:
-                yield Observation(number, {name: value for name, value in zip(names, key, strict=True) if value})
-
-        return show
-
-    def _show_in_flight(self, _options: CallbackOptions) -> Iterable[Observation]:
-        from opentelemetry.metrics import Observation  # noqa: PLC0415 -- the extra
-
-        yield Observation(self._in_flight)
-
-    def begin(self) -> None:
-        """Count a request that comes in."""
-        with self._lock:
-            self._in_flight += 1
-
-    def given_up(self, function: str, type: str, outcome: str) -> None:
-        """Count a failure that its policy took."""
-        with self._lock:
-            self._failures[function, type, outcome] += 1
-            if outcome == "dead letter":
-                self._letters[function, type, ""] += 1
-
-    def end(self, seen: _Request, seconds: float, bytes_in: int, reply: bytes | None) -> None:
-        """Count a request that is answered; None: it failed."""
-        function = seen.function
-        with self._lock:
-            self._in_flight -= 1
-            for type, number in seen.calls.items():
-                self._calls[function, type, ""] += number
-            self._bytes_in[function, "", ""] += bytes_in
-            if reply is None:
-                self._failures[function, seen.type, "raised"] += 1
-            else:
-                self._bytes_out[function, "", ""] += len(reply)
-            attributes = self._attributes.setdefault(function, {"function": function})
-        self.seconds.record(seconds, attributes)
-        if seen.batch:
-            self.batches.record(seen.batch, attributes)
-
-
-def _observe(functions: StatefulFunctions, totals: _Totals) -> None:
-    """See which calls there are."""
-    bound = {function.typename for function in functions}
-
-    def around(function: StatefulFunction[Any, Any, Any], call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        name, types = function.typename, frozenset(function.decoders)
-        bound.add(name)
-
-        def run(context: Any, message: Any) -> Any:
-            seen = _request.get()
-            if seen is not None:
-                type = context._invocation.argument.typename  # noqa: SLF001 -- it is given to functions without
-                if type not in types:
-                    type = OTHER
-                if not seen.batch:
-                    seen.function = name
-                    seen.batch = context._around.batch_size  # noqa: SLF001 -- as above
-                seen.type = type
-                seen.calls[type] = seen.calls.get(type, 0) + 1
-            return call(context, message)
-
-        return run
-
-    def given_up(function: StatefulFunction[Any, Any, Any], type: str, outcome: str) -> None:
-        name = function.typename if function.typename in bound else OTHER
-        totals.given_up(name, type if type in function.decoders else OTHER, outcome)
-
-    functions.observe(around, given_up)
-
-
-class _Measured:
-    def __init__(self, handler: Recorded[bytes | Awaitable[bytes]], totals: _Totals) -> None:
-        self._handler = handler
-        self._totals = totals
-
-    @property
-    def functions(self) -> StatefulFunctions:
-        """What it serves."""
-        return self._handler.functions
-
-    def __call__(self, request: bytes, /) -> bytes | Awaitable[bytes]:
-        """Let the handler answer one request, and count it."""
-        totals, seen, began = self._totals, _Request(), perf_counter()
-        totals.begin()
-        token = _request.set(seen)
-        reply: bytes | Awaitable[bytes] | None = None
+    async def __call__(self, request: bytes, /) -> bytes:
+        """Answer one request, and count it."""
+        counts = self._counts
+        _opened.set(None)
+        counts.in_flight += 1
+        began = time.perf_counter()
+        reply = b""
+        failed = True
         try:
-            reply = self._handler(request)
+            reply = await super().__call__(request)
+            failed = False
         finally:
-            _request.reset(token)
-            if reply is None or isinstance(reply, bytes):
-                totals.end(seen, perf_counter() - began, len(request), reply)
-        return reply if isinstance(reply, bytes) else self._awaited(reply, seen, began, len(request))
-
-    async def _awaited(self, awaitable: Awaitable[bytes], seen: _Request, began: float, size: int) -> bytes:
-        token = _request.set(seen)
-        reply: bytes | None = None
-        try:
-            reply = await awaitable
-        finally:
-            _request.reset(token)
-            self._totals.end(seen, perf_counter() - began, size, reply)
+            seconds = time.perf_counter() - began
+            counts.in_flight -= 1
+            turn = _opened.get()
+            _opened.set(None)  # it holds the request
+            counts.note(turn, len(request), len(reply), seconds, failed=failed)
         return reply
 
 
-@overload
-def measured(handler: Recorded[bytes], meter: Meter | None = None) -> Recorded[bytes]: ...
-@overload
-def measured(handler: Recorded[Awaitable[bytes]], meter: Meter | None = None) -> Recorded[Awaitable[bytes]]: ...
-def measured(
-    handler: Recorded[bytes] | Recorded[Awaitable[bytes]], meter: Meter | None = None
-) -> Recorded[bytes] | Recorded[Awaitable[bytes]]:
-    """Wrap a handler, plain or async, so that its calls are counted by a meter; None takes OpenTelemetry's own.
+class _Counted:
+    """What is counted of one function."""
 
-    Once for each app. Raises ConfigError where the extra [otel] is not installed.
-    """
-    try:
-        from opentelemetry import metrics  # noqa: PLC0415 -- the extra
-    except ImportError as error:
-        msg = with_help("metrics need opentelemetry-api, which is not installed", "pip install 'statefun[otel]'")
-        raise ConfigError(msg) from error
-    totals = _Totals(meter or metrics.get_meter("statefun"))
-    _observe(handler.functions, totals)
-    made = _Measured(handler, totals)
-    return cast("Recorded[bytes] | Recorded[Awaitable[bytes]]", made)  # it gives back what the handler does
+    __slots__ = ("by_type", "received", "seconds", "sent", "sizes", "within")
+
+    def __init__(self) -> None:
+        self.received = self.sent = 0
+        self.seconds = 0.0
+        self.within = [0] * (len(_SECONDS) + 1)
+        """Requests that took up to so long, and not less than the bound before."""
+        self.sizes = [0] * (len(_SIZES) + 1)
+        """Requests of up to so many messages."""
+        self.by_type: dict[str, Counter[str]] = {name: Counter() for name in _BY_TYPE}
+        """For each instrument, how many messages of which type."""
+
+
+class _Counts:
+    """What is counted, by function; there are as many as the app has functions, and `unknown`."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._functions: dict[str, _Counted] = {}
+
+    def _of(self, function: str) -> _Counted:
+        found = self._functions.get(function)
+        if found is None:
+            found = self._functions[function] = _Counted()
+        return found
+
+    def note(self, turn: Turn | None, received: int, sent: int, seconds: float, *, failed: bool) -> None:
+        """Count a request; without a batch it was none of the protocol, or for an unknown function."""
+        if turn is None:
+            unknown = self._of("unknown")
+            unknown.received += received
+            unknown.by_type["failures"]["unknown"] += 1
+            return
+        bound = turn.bound
+        counted = self._of(bound.typename)
+        counted.received += received
+        counted.sent += sent
+        counted.seconds += seconds
+        counted.within[bisect_left(_SECONDS, seconds)] += 1
+        typenames = turn.typenames
+        counted.sizes[bisect_left(_SIZES, len(typenames))] += 1
+        if failed:
+            at = getattr(turn, "failed_at", 0)
+            typename = typenames[at] if at < len(typenames) else ""
+            counted.by_type["failures"][_known(turn, typename)] += 1
+        if failed or turn.missing is not None:
+            return  # nothing of it was done: it comes again
+        invocations, decoders = counted.by_type["invocations"], bound.decoders
+        for typename in typenames:
+            invocations[typename if typename in decoders else _known(turn, typename)] += 1
+        for became, typename in turn.given_up:
+            counted.by_type[_BECAME[became]][_known(turn, typename)] += 1
+
+    def observed_by(self, meter: Meter) -> None:
+        """Make the instruments that read the counts when somebody collects them."""
+        counter = meter.create_observable_counter
+        for name, what in _BY_TYPE.items():
+            counter(f"statefun.{name}", [partial(self._messages, name)], description=what)
+        counter("statefun.requests", [self._requests], description="Requests, by how many messages")
+        counter("statefun.request.duration", [self._seconds], unit="s", description="From requests to replies")
+        counter("statefun.request.duration.bucket", [self._within], description="Requests that took up to `le` seconds")
+        counter("statefun.received", [partial(self._bytes, "received")], unit="By", description="Bytes of requests")
+        counter("statefun.sent", [partial(self._bytes, "sent")], unit="By", description="Bytes of replies")
+        meter.create_observable_up_down_counter("statefun.in_flight", [self._in_flight], description="Requests in work")
+
+    def _messages(self, name: str, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            for typename, count in list(counted.by_type[name].items()):
+                yield _observation(count, {"function": function, "type": short(typename)})
+
+    def _requests(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            for label, count in zip(_SIZE_LABELS, counted.sizes, strict=True):
+                if count:
+                    yield _observation(count, {"function": function, "messages": label})
+
+    def _seconds(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            yield _observation(counted.seconds, {"function": function})
+
+    def _within(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            for bound, count in zip((*_SECONDS, "+Inf"), accumulate(counted.within), strict=True):
+                yield _observation(count, {"function": function, "le": str(bound)})
+
+    def _bytes(self, name: str, _options: CallbackOptions) -> Iterable[Observation]:
+        for function, counted in list(self._functions.items()):
+            yield _observation(counted.received if name == "received" else counted.sent, {"function": function})
+
+    def _in_flight(self, _options: CallbackOptions) -> Iterable[Observation]:
+        yield _observation(self.in_flight, {})
+
+
+def _observation(value: float, labels: dict[str, str]) -> Observation:
+    from opentelemetry.metrics import Observation  # noqa: PLC0415 -- the extra
+
+    return Observation(value, labels)
+
+
+def _known(turn: Turn, typename: str) -> str:
+    """Return a typename if the function declares it: what others send has no bounds."""
+    return typename if typename in turn.bound.decoders or not typename else "other"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 
-from statefun._clock import RecordClock, VirtualClock, WallClock, moment
+from statefun._clock import RecordClock, VirtualClock, WallClock
 
 
 def test_the_walls() -> None:
@@ -21,10 +20,3 @@ def test_a_virtual_one() -> None:
         clock.move_to(9)
         clock.move_to(7)
         assert clock.now() == 9
-
-
-def test_a_moment() -> None:
-    """A clock's time as a datetime is in UTC, and the nearest that there is."""
-    assert moment(VirtualClock(1_500)) == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=timezone.utc)
-    assert moment(VirtualClock(-1)) == datetime(1970, 1, 1, tzinfo=timezone.utc)
-    assert moment(VirtualClock(10**18)) == datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=timezone.utc)

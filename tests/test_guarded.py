@@ -148,7 +148,6 @@ def test_skip(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
         "statefun_function": "example/f",
         "statefun_id": "x",
         "statefun_type": "io.statefun.types/long",
-        "statefun_batch_size": 3,
         "statefun_attempts": 1,
     }
 

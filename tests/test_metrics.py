@@ -1,151 +1,223 @@
-"""How many calls there were, how long they took, and what became of them."""
+"""What a MeasuredHandler counts, by which labels, and that nobody else pays for it."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
+import subprocess
 import sys
-from typing import Any
+from types import FrameType
 
 import pytest
-from google.protobuf.any_pb2 import Any as AnyPb
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from shop_pb2 import GreetRequest, Login
 
-from statefun import AsyncRequestReplyHandler, Context, MessageEgress, RequestReplyHandler, StatefulFunctions
-from statefun.errors import ConfigError
-from statefun.failures import DeadLetter, dead_letter
-from statefun.metrics import measured
-from tests.peer import request, typed
-from tests.test_logs import asked
+from statefun import (
+    AsyncRequestReplyHandler,
+    Context,
+    DeadLetter,
+    MessageEgress,
+    RequestReplyHandler,
+    StatefulFunctions,
+    dead_letter,
+    skip,
+)
+from statefun.errors import ConfigError, MalformedRequest
+from statefun.metrics import MeasuredHandler
+from tests.peer import packed, request, typed
 
-STRING = "io.statefun.types/string"
-DEAD = MessageEgress[DeadLetter]("t/dead")
+GO = packed(GreetRequest(name="go"))
+BAD = packed(GreetRequest(name="bad"))
+DEAD = MessageEgress[DeadLetter]("example/dead")
 
 
-class Collected:
-    """A meter, and what it shows."""
+def greet(_context: Context, message: GreetRequest | Login) -> None:
+    """Fail for one name."""
+    if isinstance(message, GreetRequest) and message.name == "bad":
+        raise ValueError(message.name)
+
+
+async def await_greet(context: Context, message: GreetRequest | Login) -> None:
+    """Do the same, async."""
+    await asyncio.sleep(0)
+    greet(context, message)
+
+
+class Measured:
+    """An app that is measured, and what was measured."""
 
     def __init__(self) -> None:
-        self._reader = InMemoryMetricReader()
-        self.meter = MeterProvider(metric_readers=[self._reader], shutdown_on_exit=False).get_meter("test")
+        self.reader = InMemoryMetricReader()
+        self._provider = MeterProvider([self.reader])
+        functions = StatefulFunctions()
+        functions.register("example/raises", greet)
+        functions.register("example/awaits", await_greet)
+        functions.register("example/dead", greet, on_failure=dead_letter(DEAD))
+        functions.register("example/skips", greet, on_failure=skip)
+        self.handler = MeasuredHandler(functions, meter=self._provider.get_meter("test"))
 
-    def read(self) -> dict[str, list[tuple[dict[str, Any], Any]]]:
-        """Return name -> attributes and value of each point; of a histogram the count and the sum."""
-        data = self._reader.get_metrics_data()
+    def send(self, function: str, *messages: object) -> int:
+        """Send a batch; return the length of the reply."""
+        data = request("v3", *messages, function=function)  # type: ignore[arg-type]  # they are Any of protobuf
+        return len(asyncio.run(self.handler(data)))
+
+    def read(self) -> dict[str, dict[tuple[str, ...], float]]:
+        """Return the value of each instrument by its labels."""
+        found: dict[str, dict[tuple[str, ...], float]] = {}
+        data = self.reader.get_metrics_data()
         assert data is not None
-        found: dict[str, list[tuple[dict[str, Any], Any]]] = {}
         for metric in data.resource_metrics[0].scope_metrics[0].metrics:
+            points = found.setdefault(metric.name.removeprefix("statefun."), {})
             for point in metric.data.data_points:
-                value = getattr(point, "value", None)
-                shown = (getattr(point, "count", 0), getattr(point, "sum", 0)) if value is None else value
-                found.setdefault(metric.name, []).append((dict(point.attributes or {}), shown))
+                labels = tuple(str(value) for _, value in sorted((point.attributes or {}).items()))
+                points[labels] = float(point.value)  # type: ignore[union-attr]  # no other kind is made here
         return found
 
 
-def f(context: Context, message: str) -> None:
-    """Fail for what is bad."""
-    if message == "bad":
-        raise ValueError(message)
+GREET, LOGIN = "shop.GreetRequest", "shop.Login"
 
 
-def test_plain() -> None:
-    """Calls, bytes, batches and seconds are counted by function and type."""
-    functions, collected = StatefulFunctions(), Collected()
-    functions.register("t/f", f)
-    handler = measured(RequestReplyHandler(functions), collected.meter)
-    data = asked("t/f", "a", "b")
-    reply = handler(data)
-    assert "t/f" in handler.functions
-    with pytest.raises(ValueError, match=r"^bad"):
-        handler(asked("t/f", "bad"))
-    found = collected.read()
-    seconds = found.pop("statefun.handler.duration")
-    assert [(attributes, count) for attributes, (count, _) in seconds] == [({"function": "t/f"}, 2)]
-    assert 0 < seconds[0][1][1] < 10
-    size = len(data) + len(asked("t/f", "bad"))
-    assert found == {
-        "statefun.invocations": [({"function": "t/f", "type": STRING}, 3)],
-        "statefun.failures": [({"function": "t/f", "type": STRING, "outcome": "raised"}, 1)],
-        "statefun.request.bytes": [({"function": "t/f"}, size)],
-        "statefun.reply.bytes": [({"function": "t/f"}, len(reply))],
-        "statefun.in_flight": [({}, 0)],
-        "statefun.batch.size": [({"function": "t/f"}, (2, 3))],
+def test_what_is_counted() -> None:
+    """Messages by function and type; bytes, batches and seconds by function; requests in work."""
+    app = Measured()
+    data = request("v3", GO, GO, packed(Login()), function="example/raises")
+    sent = app.send("example/raises", GO, GO, packed(Login()))
+    app.send("example/awaits", GO)
+    read = app.read()
+    assert read["invocations"] == {
+        ("example/raises", GREET): 2,
+        ("example/raises", LOGIN): 1,
+        ("example/awaits", GREET): 1,
     }
+    assert read["received"]["example/raises",] == len(data)
+    assert read["sent"]["example/raises",] == sent
+    assert read["requests"] == {("example/raises", "2 to 9"): 1, ("example/awaits", "1"): 1}
+    assert read["request.duration"]["example/raises",] > 0
+    within = read["request.duration.bucket"]
+    assert within["example/raises", "+Inf"] == 1
+    assert within["example/raises", "0.0005"] <= within["example/raises", "60"] == 1
+    assert read["in_flight"] == {(): 0}
 
 
-@pytest.mark.parametrize("threads", [0, 2])
-def test_async(threads: int) -> None:
-    """An async handler is measured on the loop and in threads, and shows what is in flight."""
-    functions, collected = StatefulFunctions(), Collected()
-    inside: list[Any] = []
-
-    @functions.bind("t/f")
-    def seen(context: Context, message: str) -> None:
-        inside.append(collected.read()["statefun.in_flight"])
-
-    @functions.bind("t/g")
-    async def g(context: Context, message: str) -> None:
-        await asyncio.sleep(0)
-
-    handler = measured(AsyncRequestReplyHandler(functions, threads=threads), collected.meter)
-
-    async def ask() -> None:
-        await handler(asked("t/f", "a"))
-        await handler(asked("t/g", "a"))
-
-    asyncio.run(ask())
-    assert inside == [[({}, 1)]]
-    found = collected.read()
-    assert found["statefun.invocations"] == [
-        ({"function": "t/f", "type": STRING}, 1),
-        ({"function": "t/g", "type": STRING}, 1),
-    ]
-    assert found["statefun.in_flight"] == [({}, 0)]
+@pytest.mark.parametrize("function", ["example/raises", "example/awaits"])
+def test_failures(function: str) -> None:
+    """A request that fails counts as one failure, of the message that made it fail, and as no invocation."""
+    app = Measured()
+    with pytest.raises(ValueError, match="bad"):
+        app.send(function, packed(Login()), BAD)
+    read = app.read()
+    assert read["failures"] == {(function, GREET): 1}
+    assert read.get("invocations", {}) == {}
+    assert read["in_flight"] == {(): 0}
 
 
-def test_dead_letters() -> None:
-    """Failures are counted by what became of them; dead letters for themselves, of undecodable messages, too."""
-    functions, collected = StatefulFunctions(on_failure=dead_letter(DEAD, retries=1)), Collected()
-    functions.register("t/f", f)
-    handler = measured(RequestReplyHandler(functions), collected.meter)
-    handler(asked("t/f", "bad"))
-    handler(request("v3", typed("t/unknown", b"x"), function="t/f", identity="bob"))
-    handler(asked("t/nobody", "a"))
-    found = collected.read()
-    assert found["statefun.failures"] == [
-        ({"function": "t/f", "type": STRING, "outcome": "retried"}, 1),
-        ({"function": "t/f", "type": STRING, "outcome": "dead letter"}, 1),
-        ({"function": "t/f", "type": "other", "outcome": "dead letter"}, 1),
-        ({"function": "other", "type": "other", "outcome": "dead letter"}, 1),
-    ]
-    assert found["statefun.dead_letters"] == [
-        ({"function": "t/f", "type": STRING}, 1),
-        ({"function": "t/f", "type": "other"}, 1),
-        ({"function": "other", "type": "other"}, 1),
-    ]
+def test_given_up() -> None:
+    """What left as a dead letter and what was skipped is counted apart, also what is of an unknown type."""
+    app = Measured()
+    app.send("example/dead", GO, BAD, BAD, typed("some/type"))
+    app.send("example/skips", BAD)
+    read = app.read()
+    assert read["dead_letters"] == {("example/dead", GREET): 2, ("example/dead", "other"): 1}
+    assert read["skipped"] == {("example/skips", GREET): 1}
+    assert read["invocations"]["example/dead", GREET] == 3
 
 
-def test_bounded() -> None:
-    """A catch-all function's types are one label, whatever arrives, and no id is ever one."""
-    functions, collected = StatefulFunctions(), Collected()
+@pytest.mark.parametrize(("count", "label"), [(10, "10 to 99"), (100, "100 or more")])
+def test_batches(count: int, label: str) -> None:
+    """How large batches are is told in four steps."""
+    app = Measured()
+    app.send("example/raises", *[GO] * count)
+    read = app.read()
+    assert read["requests"] == {("example/raises", label): 1}
+    assert read["invocations"] == {("example/raises", GREET): count}
 
-    @functions.bind("t/all")
-    def all_of_them(context: Context, message: AnyPb) -> None:
-        pass
 
-    handler = measured(RequestReplyHandler(functions), collected.meter)
-    for number in range(50):
-        handler(request("v3", typed(f"t/type{number}"), function="t/all", identity=f"id{number}"))
-    found = collected.read()
-    assert found["statefun.invocations"] == [({"function": "t/all", "type": "other"}, 50)]
-    assert all(len(points) == 1 for points in found.values())
+def test_labels_are_bounded() -> None:
+    """Ids, and types that no function declares, are no labels; a request that is none counts as a failure."""
+    app = Measured()
+    for number in range(20):
+        app.send("example/skips", typed(f"some/type{number}"))
+        asyncio.run(app.handler(request("v3", GO, function="example/raises", identity=str(number))))
+    with pytest.raises(MalformedRequest):
+        asyncio.run(app.handler(b"\xff"))
+    read = app.read()
+    assert read["invocations"] == {("example/skips", "other"): 20, ("example/raises", GREET): 20}
+    assert read["failures"] == {("unknown", "unknown"): 1}
+
+
+def calls_of(handler: AsyncRequestReplyHandler | RequestReplyHandler) -> int:
+    """Count the calls of Python functions that a request takes."""
+    data = request("v3", GO, function="example/f")
+    count = 0
+
+    def count_calls(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    def once() -> None:
+        answer = handler(data)
+        if not isinstance(answer, bytes):
+            with pytest.raises(StopIteration):
+                answer.__await__().__next__()
+
+    once()
+    sys.setprofile(count_calls)
+    try:
+        once()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def calls_of_handlers() -> tuple[int, int]:
+    """Count for both handlers that do not count."""
+    return calls_of(RequestReplyHandler(bound())), calls_of(AsyncRequestReplyHandler(bound(), threads=0))
+
+
+WITHOUT = """
+import builtins, sys
+taken = builtins.__import__
+def importing(name, *rest):
+    if name == "statefun.metrics" or name.startswith("opentelemetry"):
+        raise ImportError(name)
+    return taken(name, *rest)
+builtins.__import__ = importing
+sys.path[:0] = [".", "tests/protos"]
+CODE
+print(calls_of_handlers())
+assert not [name for name in sys.modules if name.startswith("opentelemetry") or name == "statefun.metrics"]
+"""
+
+
+def test_no_cost_without_it() -> None:
+    """A handler that does not count takes as many calls as in a process without OpenTelemetry and statefun.metrics."""
+    Measured().send("example/raises", GO)
+    here = [inspect.getsource(part) for part in (greet, calls_of, calls_of_handlers, bound)]
+    code = "\n".join([
+        "from __future__ import annotations", "from types import FrameType", "import pytest",
+        "from shop_pb2 import GreetRequest, Login", "from tests.peer import packed, request",
+        "from statefun import AsyncRequestReplyHandler, Context, RequestReplyHandler, StatefulFunctions",
+        "GO = packed(GreetRequest(name='go'))", *here,
+    ])  # fmt: skip
+    code = code.removeprefix("from __future__ import annotations\n")
+    script = "from __future__ import annotations" + WITHOUT.replace("CODE", code)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(calls_of_handlers())
+    assert calls_of_handlers()[1] < calls_of(MeasuredHandler(bound(), threads=0))
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without OpenTelemetry the extra is named."""
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    with pytest.raises(ConfigError) as raised:
-        measured(RequestReplyHandler(StatefulFunctions()))
-    assert str(raised.value) == (
-        "metrics need opentelemetry-api, which is not installed\n  help: pip install 'statefun[otel]'"
-    )
+    """Without OpenTelemetry the error names the extra."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.metrics", None)
+    with pytest.raises(ConfigError) as caught:
+        MeasuredHandler(bound())
+    assert str(caught.value).startswith("statefun.metrics needs opentelemetry.metrics, which is not installed")
+    assert "pip install 'statefun[otel]'" in str(caught.value)
+
+
+def bound() -> StatefulFunctions:
+    """Bind one function."""
+    functions = StatefulFunctions()
+    functions.register("example/f", greet)
+    return functions

@@ -43,6 +43,8 @@ class Environment:
     """The file under tools/peers that it is installed from, without its ending."""
     without_dependencies: str = ""
     """A requirement whose own requirements are not obeyed; from the file of this name, only its own package."""
+    also: str = ""
+    """Another such file that is installed: what it is served with."""
     finish: Callable[[Path], None] | None = None
     """What is left to do, given the interpreter."""
 
@@ -86,6 +88,10 @@ ENVIRONMENTS = {
         python="3.11", requirements="protobuf", without_dependencies="apache-2.2.2", finish=rebuild_generated_code
     ),
     "apache-3.3.0-upb": Environment(python="3.11", requirements="protobuf", without_dependencies="apache-3.3.0"),
+    "apache-3.3.0-served": Environment(python="3.11", requirements="apache-3.3.0", also="aiohttp"),
+    "apache-3.3.0-upb-served": Environment(
+        python="3.11", requirements="protobuf", without_dependencies="apache-3.3.0", also="aiohttp"
+    ),
 }
 
 
@@ -94,7 +100,8 @@ def environment(name: str) -> Path:
     """Return the interpreter of an environment; make it if there is none yet. Raises SetupError."""
     wanted = ENVIRONMENTS[name]
     python = find_python(wanted.python)
-    files = [REQUIREMENTS / f"{part}.txt" for part in (wanted.requirements, wanted.without_dependencies) if part]
+    parts = (wanted.requirements, wanted.without_dependencies, wanted.also)
+    files = [REQUIREMENTS / f"{part}.txt" for part in parts if part]
     digest = _digest([name, python, *(path.read_text(encoding="utf-8") for path in files)])
     return _made(CACHE / name, digest, lambda home: _make(wanted, python, home))
 
@@ -150,6 +157,8 @@ def _make(wanted: Environment, python: str, home: Path) -> None:
     binary = home / "bin" / "python"
     install = (binary, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r")
     run(*install, REQUIREMENTS / f"{wanted.requirements}.txt")
+    if wanted.also:
+        run(*install, REQUIREMENTS / f"{wanted.also}.txt")
     if wanted.without_dependencies:
         own = home / "own-requirement.txt"
         own.write_text(_first_requirement(REQUIREMENTS / f"{wanted.without_dependencies}.txt"), encoding="utf-8")

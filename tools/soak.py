@@ -283,11 +283,13 @@ def soak(load: Serve | Run, seconds: float, folder: Path, leak: int) -> tuple[in
 def port_of(process: subprocess.Popen[bytes], log: Path) -> int:
     """Wait for the port that it tells."""
     end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
+    while True:
+        over = process.poll() is not None or time.monotonic() > end
         if found := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()):
             return int(found[1])
+        if over:
+            raise Lost(f"it did not start (status {process.returncode}):\n{log.read_text()}")
         time.sleep(0.05)
-    raise Lost(f"it did not start:\n{log.read_text()}")
 
 
 def drive(load: Serve | Run, port: int, seconds: float, pid: int) -> tuple[int, Memory]:

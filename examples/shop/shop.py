@@ -1,7 +1,8 @@
 """A shop: carts that reserve articles, stocks that count them, and orders that leave through Kafka.
 
 A cart takes protobuf and JSON messages in one Union: what a customer does is protobuf, a coupon is JSON from the
-marketing department. A cart that is left alone lets its articles go after an hour.
+marketing department. A cart that is left alone lets its articles go after an hour. What nobody can make sense of leaves
+as a dead letter, and harms nothing else.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from datetime import timedelta
 from carts_pb2 import AddItem, Checkout, OrderPlaced, Reserve, Reserved, Restock, SoldOut
 from typing_extensions import assert_never
 
-from statefun import Context, KafkaEgress, State, StatefulFunctions, json_type, value
+from statefun import Context, DeadLetter, KafkaEgress, State, StatefulFunctions, dead_letter, json_type, value
 
-functions = StatefulFunctions()
+DEAD = KafkaEgress[DeadLetter]("shop/dead", topic="dead-letters")
+functions = StatefulFunctions(on_failure=dead_letter(DEAD))
 
 ORDERS = KafkaEgress[OrderPlaced]("shop/orders", topic="orders")
 PATIENCE = timedelta(hours=1)
@@ -57,6 +59,8 @@ def cart(context: Context[Cart], message: AddItem | Checkout | Reserved | SoldOu
     state = context.state
     match message:
         case AddItem():
+            if not message.quantity:
+                raise ValueError(f"how many of {message.sku!r}?")
             context.send(stock.at(message.sku), Reserve(quantity=message.quantity))
         case Reserved():
             state.items[message.sku] = state.items.get(message.sku, 0) + message.quantity

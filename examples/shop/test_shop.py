@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from carts_pb2 import AddItem, Checkout, OrderPlaced, Reserve, Reserved, Restock
-from shop import ORDERS, PATIENCE, Cart, Coupon, Forgotten, Stock, cart, functions, stock
+from shop import DEAD, ORDERS, PATIENCE, Cart, Coupon, Forgotten, Stock, cart, functions, stock
 
-from statefun import module, testing
+from statefun import Address, module, testing
 from statefun.testing import Faults, Harness, MakeHarness, Record
 
 MODULE = module.read(Path(__file__).parent / "module.yaml")
@@ -69,6 +69,23 @@ def test_a_forgotten_cart() -> None:
     harness.advance(timedelta(seconds=1))
     assert harness.state(cart, "ann").items == {}
     assert harness.state(stock, "tea") == Stock(left=3)
+
+
+@pytest.mark.statefun_wire("v3", "v2")
+def test_what_nobody_can_make_sense_of(statefun_harness: MakeHarness) -> None:
+    """A message that fails leaves as a dead letter with its bytes; the customer's other messages are handled."""
+    harness = statefun_harness(functions)
+    harness.send(stock.at("tea"), Restock(quantity=3))
+    harness.run()
+    bad = AddItem(sku="tea")
+    harness.send(cart.at("ann"), bad)
+    harness.send(cart.at("ann"), AddItem(sku="tea", quantity=2))
+    harness.run()
+    (record,) = harness.egress(DEAD)
+    letter = record.value
+    assert (record.key, letter.address, letter.text) == ("ann", Address("shop", "cart", "ann"), "how many of 'tea'?")
+    assert AddItem.FromString(letter.payload) == bad
+    assert harness.state(cart, "ann").items == {"tea": 2}
 
 
 def test_a_coupon_expires() -> None:

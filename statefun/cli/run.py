@@ -52,7 +52,9 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     )
     top.add_argument("--reload", action="store_true", help="start anew when a source file changes")
     top.add_argument(
-        "--log-format", choices=("text", "json"), help="how lines are logged; either way they say their call"
+        "--log-format",
+        choices=("text", "json"),
+        help="write lines of the log with the call that they are from (as text, without it)",
     )
     top.add_argument("--quiet", action="store_true", help="do not print the records")
     return top

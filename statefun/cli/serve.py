@@ -42,13 +42,23 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
         "--grace", type=int, default=30, metavar="S", help="seconds that requests in flight have then (30)"
     )
     top.add_argument("--module", metavar="FILE", help="a module.yaml that the app must fit; or nothing is served")
+    top.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        help="write lines of the log with the call that they are from (as text, without it)",
+    )
+    top.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="warning",
+        help="which lines are written (warning)",
+    )
+    top.add_argument(
+        "--metrics",
+        metavar="WHERE",
+        help="count, for Prometheus, which reads it on a port of its own (9100), or on a path (/metrics)",
+    )
     top.add_argument("--record", metavar="DIR", help="write requests and replies to files there")
-    top.add_argument(
-        "--log-format", choices=("text", "json"), help="how lines are logged; either way they say their call"
-    )
-    top.add_argument(
-        "--metrics", type=int, metavar="PORT", help="answer Prometheus on this port of 127.0.0.1; 0 takes a free one"
-    )
     return top
 
 
@@ -59,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         certfile=args.ssl_certfile, keyfile=args.ssl_keyfile, ca_certs=args.ssl_ca_certs,
         in_flight=args.in_flight, call=args.call, threads=args.threads,
         linger=args.linger, grace=args.grace, record=args.record, module=args.module,
-        log_format=args.log_format, metrics=args.metrics,
+        log_format=args.log_format, log_level=args.log_level, metrics=args.metrics,
     )  # fmt: skip
     serve(options, lambda line: print(f"statefun: {line}", file=sys.stderr, flush=True))
     return 0

@@ -140,15 +140,15 @@ class Runtime:
                 yield self.values.decode(row.typename, row.value, egress)
             last = rows[-1].seq
 
+    def use_clock(self, clock: Clock) -> None:
+        """Take the time of dead letters from the clock that the driver asks, too."""
+        if isinstance(self._callee, InProcess):
+            self._callee.clock = clock
+
     @property
     def abandoned(self) -> int:
         """How many calls still run in threads that nobody waits for."""
         return self._callee.abandoned if isinstance(self._callee, InProcess) else 0
-
-    def go_by(self, clock: Clock) -> None:
-        """Have the functions' handler ask this clock, which is that of the driver."""
-        if isinstance(self._callee, InProcess):
-            self._callee.clock = clock
 
     def name(self) -> str:
         """Return a name of this folder that no other has, but its copies."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
-from statefun._clock import Clock, WallClock, moment
+from statefun._clock import Clock, WallClock
 from statefun.functions import StatefulFunctions
 from statefun.handler import AsyncRequestReplyHandler, RequestReplyHandler
 from statefun.module import Module
@@ -50,14 +50,14 @@ class InProcess:
         self._awaits = {function.typename for function in functions if function.on_loop}
         self._blocking = {function.typename for function in functions if function.blocking and not function.on_loop}
         self.clock: Clock = WallClock()
-        """What a dead letter has its time from: whoever drives the runtime sets its own."""
-        self._async = AsyncRequestReplyHandler(functions, threads=0, wire=wire, clock=self._now)
-        self._plain = None if self._awaits else RequestReplyHandler(functions, wire=wire, clock=self._now)
+        """Where the time of a dead letter comes from."""
+        self._async = AsyncRequestReplyHandler(functions, threads=0, wire=wire, clock=self._time)
+        self._plain = None if self._awaits else RequestReplyHandler(functions, wire=wire, clock=self._time)
         self.abandoned: int = 0
         """How many calls in threads were not waited for: what they run cannot be stopped."""
 
-    def _now(self) -> datetime:
-        return moment(self.clock)
+    def _time(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.now() / 1_000, timezone.utc)
 
     def find(self, namespace: str, name: str) -> FunctionSpec | None:
         """Return what the engine has to know about a function."""

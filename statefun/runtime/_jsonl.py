@@ -69,7 +69,7 @@ class LineReader:
     def _read(self, record: dict[str, Json]) -> tuple[str, bytes, int | None]:
         """Read a line of ours, which nearly all are: what is below, without the paths."""
         id, named, time = record.get("id"), record.get("type"), record.get("time")
-        if id.__class__ is not str or "base64" in record or not (named is None or isinstance(named, str)):
+        if not isinstance(id, str) or "base64" in record or not (named is None or isinstance(named, str)):
             return self._read_foreign(record, OURS)
         typename = self._type if named is None else self._values.resolve(named)
         if typename is None:

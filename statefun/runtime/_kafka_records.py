@@ -12,8 +12,8 @@ from google.protobuf.message import DecodeError
 
 from statefun._primitives import varint
 from statefun._proto.egress_pb2 import KafkaProducerRecord
-from statefun._proto.wire_v3_pb2 import Value
 from statefun.runtime._plans import Wire, value_prefix
+from statefun.runtime._requests import headers_field
 from statefun.runtime._store import RecordRow
 from statefun.runtime._values import brief
 
@@ -53,10 +53,7 @@ class Decoder:
         made = prefix + varint(len(value)) + value if value else prefix[:-1]
         if not headers or self._wire == "v2":
             return made
-        held = Value()
-        for key, content in headers:
-            held.metadata.add(key=key, value=content or b"", has_value=content is not None)
-        return made + held.SerializeToString()
+        return made + headers_field(headers)
 
 
 def outgoing(row: RecordRow) -> Outgoing:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from statefun.errors import ConfigError, with_help
 from statefun.module._model import InvalidRecords, KafkaIngress, Topic
-from statefun.runtime._kafka_client import ask_again, client, describe, error_of, settings
+from statefun.runtime._kafka_client import client, describe, error_of, never, settings, wrong
 from statefun.runtime._kafka_records import Decoder
 from statefun.runtime._kafka_start import PATIENCE_S, check, first_offsets, lowest
 from statefun.runtime._plans import Wire
@@ -313,7 +313,7 @@ class KafkaReader:
             except (TimeoutError, self._kafka.KafkaException) as error:
                 if isinstance(error, self._kafka.KafkaException):
                     problem = error_of(error)
-                    if not ask_again(problem):
+                    if problem.fatal() or never(problem) or wrong(problem):
                         raise SourceError(f"{self._who}: {describe(problem)}") from error
                     self._complain(problem)
                 if not first:

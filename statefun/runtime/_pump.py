@@ -83,7 +83,7 @@ class Pump:
         if command is None:
             return None
         while command is not None:
-            if command.__class__ is Call:  # isinstance is slower
+            if isinstance(command, Call):
                 calls.append(command)
                 self.handled += len(command.messages)
                 if len(calls) >= _TOGETHER or self.handled >= until:

@@ -22,7 +22,7 @@ from statefun._clock import Clock, RecordClock, WallClock
 from statefun._http import ASGIApp, Door
 from statefun._loading import LoadError, load_app
 from statefun.errors import ConfigError
-from statefun.logs import Format
+from statefun.logs import LogFormat
 from statefun.module import Module, read, require
 from statefun.module._model import RecordFields
 from statefun.runtime._assembly import DATABASE, Runtime
@@ -87,8 +87,8 @@ class RunOptions:
     """Seconds; None: what module.yaml says of an endpoint, else 60."""
     reload: bool = False
     quiet: bool = False
-    log_format: Format | None = None
-    """None: text, and lines of the functions do not say their call."""
+    log_format: LogFormat | None = None
+    """None: lines of the log do not say which call they are from."""
 
 
 def say(text: str) -> None:
@@ -98,10 +98,7 @@ def say(text: str) -> None:
 
 def run_app(options: RunOptions) -> bool:
     """Run an app until it ends; tell whether somebody stopped it. Raises StatefunError."""
-    if options.log_format is None:
-        logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
-    else:
-        logs.configure(options.log_format, level=logging.INFO)
+    _configure_logging(options)
     reloader = Reloader(options.reload)
     try:
         runtime, module, endpoint = _open(options)
@@ -114,6 +111,14 @@ def run_app(options: RunOptions) -> bool:
     if runtime.abandoned and not reloader.asked:
         _leave(runtime.abandoned, stopped=stopped)
     return reloader.restart_if_asked() or stopped
+
+
+def _configure_logging(options: RunOptions) -> None:
+    text = "%(levelname)s %(message)s"
+    if options.log_format is None:
+        logging.basicConfig(format=text, level=logging.INFO, stream=sys.stderr)
+    else:
+        logs.configure(options.log_format, level=logging.INFO, text=text)
 
 
 def _leave(abandoned: int, *, stopped: bool) -> NoReturn:
@@ -133,7 +138,7 @@ def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | N
         return runtime, module, endpoint
     functions = load_app(options.app)
     if options.log_format is not None:
-        logs.follow(functions)
+        logs.carry(functions)
     named = None if options.module is None else read(str(options.module), runtime="embedded")
     if named is not None:
         require(functions, named)
@@ -161,8 +166,8 @@ async def _run(
     options: RunOptions, runtime: Runtime, module: Module | None, endpoint: HttpEndpoint | None, reloader: Reloader
 ) -> bool:
     clock: Clock = RecordClock() if options.clock == "records" else WallClock(int(runtime.store.meta(OFFSET) or 0))
-    runtime.go_by(clock)
     retention = Retention(runtime.store, options.keep, {} if module is None else kept(module))
+    runtime.use_clock(clock)
     driver = Driver(runtime.pump, clock, retention=retention, exit_at_end=options.exit_at_end)
     loop = asyncio.get_running_loop()
     around = Surroundings()

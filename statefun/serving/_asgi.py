@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import timedelta
 from typing import Protocol, cast
 
+from statefun._clock import wall_time
 from statefun.errors import ConfigError, with_help
 from statefun.functions import StatefulFunctions
 from statefun.handler import AsyncRequestReplyHandler, RequestReplyHandler
@@ -57,7 +58,11 @@ class AsgiDoor:
         call: timedelta = CALL,
         largest: int | None = None,
     ) -> None:
-        handler = AsyncRequestReplyHandler(served) if isinstance(served, StatefulFunctions) else _async(served)
+        handler = (
+            AsyncRequestReplyHandler(served, clock=wall_time)
+            if isinstance(served, StatefulFunctions)
+            else _async(served)
+        )
         self._handler: AsyncServed = handler
         self._desk = Desk(handler.functions, secret)
         self._gate = Gate(in_flight, call)
@@ -76,6 +81,10 @@ class AsgiDoor:
         """Say goodbye: no longer ready, and each answer closes its connection. Requests are still answered."""
         self._desk.ready = False
         self._headers = (_TYPE, _CLOSE)
+
+    def lets_in(self, path: str) -> bool:
+        """Tell whether a path has the secret, if there is one."""
+        return self._desk.lets_in(path)
 
     async def drain(self) -> None:
         """Take no more requests (503), and wait until those in flight are answered."""
@@ -98,11 +107,11 @@ class AsgiDoor:
                 cast("str", scope["method"]), cast("str", scope["path"]), accept=_accept(headers), from_page=from_page
             )
             if answer is not None:
-                await self._write(send, answer, head=scope["method"] == "HEAD")
+                await self.write(send, answer, head=scope["method"] == "HEAD")
                 return
         if not await self._gate.enter():
             why = "it is leaving" if self._gate.closed else "too many requests are in flight"
-            await self._write(send, self._desk.busy(why))
+            await self.write(send, self._desk.busy(why))
             return
         try:
             await self._call(receive, send)
@@ -119,12 +128,12 @@ class AsgiDoor:
                 return  # whoever sent it is gone
             body = found
         if self._largest is not None and len(body) > self._largest:
-            await self._write(send, self._desk.too_large(self._largest))
+            await self.write(send, self._desk.too_large(self._largest))
             return
         try:
             reply = await self._handler(body)
         except Exception as error:  # noqa: BLE001 -- it is logged, and answered
-            await self._write(send, self._desk.failed(error))
+            await self.write(send, self._desk.failed(error))
             return
         except asyncio.CancelledError:
             self.abandoned += 1
@@ -146,7 +155,8 @@ class AsgiDoor:
             message = await receive()
         return None
 
-    async def _write(self, send: Send, answer: Answer, *, head: bool = False) -> None:
+    async def write(self, send: Send, answer: Answer, *, head: bool = False) -> None:
+        """Send an answer that is no reply."""
         headers = [
             (b"content-type", answer.content_type.encode()),
             (b"content-length", b"%d" % len(answer.body)),

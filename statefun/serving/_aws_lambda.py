@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from statefun._clock import wall_time
 from statefun.errors import ConfigError, MalformedRequest, with_help
 from statefun.functions import StatefulFunctions
 from statefun.handler import AsyncRequestReplyHandler, RequestReplyHandler
@@ -56,8 +57,8 @@ class LambdaDoor:
 def _handle_of(functions: StatefulFunctions) -> Callable[[bytes], bytes]:
     """Return what answers one request after the other; async functions keep one loop, as their clients want it."""
     if not any(function.is_async for function in functions):
-        return RequestReplyHandler(functions)
-    handler = AsyncRequestReplyHandler(functions, threads=0)
+        return RequestReplyHandler(functions, clock=wall_time)
+    handler = AsyncRequestReplyHandler(functions, threads=0, clock=wall_time)
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="statefun", daemon=True).start()
     return lambda request: asyncio.run_coroutine_threadsafe(handler(request), loop).result()

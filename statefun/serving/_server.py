@@ -29,18 +29,17 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from statefun import logs
-from statefun._clock import WallClock, moment
+from statefun._clock import wall_time
 from statefun._http import require
 from statefun._loading import load_app
 from statefun.errors import ConfigError, with_help
 from statefun.handler import THREADS, AsyncRequestReplyHandler
-from statefun.logs import Format
-from statefun.metrics import measured
+from statefun.logs import LogFormat
 from statefun.module import read
 from statefun.recording import record
 from statefun.serving._asgi import AsgiDoor, AsyncServed, Receive, Send
 from statefun.serving._gate import IN_FLIGHT
-from statefun.serving._prometheus import prometheus_endpoint, prometheus_meter
+from statefun.serving._scrape import Scraped, checked, provide, scrape_port
 
 if TYPE_CHECKING:
     import uvicorn
@@ -52,6 +51,7 @@ SECRET = "STATEFUN_SECRET"  # noqa: S105 -- the name of a variable
 _KEEP_ALIVE = 330
 """Seconds. A runtime's okhttp drops an idle connection after 300: let it, or its next request meets a closed one."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _log = logging.getLogger("statefun.serving")
 
 
@@ -74,25 +74,20 @@ class ServeOptions:
     linger: float = 2
     grace: int = 30
     record: str | None = None
-    log_format: Format | None = None
-    """None: text, and lines of the functions do not say their call."""
-    metrics: int | None = None
-    """The port that Prometheus asks, on loopback; 0 takes a free one."""
     module: str | None = None
     """A module.yaml that the app must fit."""
+    log_format: LogFormat | None = None
+    """None: lines of the log do not say which call they are from."""
+    log_level: str = "warning"
+    metrics: str | None = None
+    """A port, or a path, on which Prometheus reads what is counted."""
 
     def __post_init__(self) -> None:
         for name, lowest in (("workers", 1), ("linger", 0), ("grace", 1), ("port", 0)):
             if getattr(self, name) < lowest:
                 msg = f"--{name} is at least {lowest}, not {getattr(self, name)}"
                 raise ConfigError(msg)
-        if self.metrics is not None and self.workers > 1:
-            msg = with_help(
-                f"--metrics counts within one process, and --workers is {self.workers}",
-                "start a process for each port, or wrap the handler with statefun.metrics.measured and let "
-                "OpenTelemetry push its numbers",
-            )
-            raise ConfigError(msg)
+        checked(self.metrics, self.workers)
         if self.ca_certs is not None and self.certfile is None:
             msg = "--ssl-ca-certs asks clients for a certificate, and this server has none: --ssl-certfile is missing"
             raise ConfigError(msg)
@@ -103,9 +98,13 @@ def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
     require("uvicorn", "serve")
     require("httptools", "serve")
     _configure_logging(options)
+    if options.metrics is not None:
+        provide()
     app = _App.of(options)
-    with _listening(options) as listener, _metrics_door(options, announce):
+    with _listening(options) as listener, scrape_port(options.metrics, options.host) as numbers:
         announce(_where(options, app, listener))
+        if numbers is not None:
+            announce(f"metrics on {numbers}")
         if options.workers > 1:
             _serve_by_workers(options, listener)
             return
@@ -163,6 +162,8 @@ class _App:
 
     def __init__(self, door: AsgiDoor, linger: float, functions: int) -> None:
         self.door = door
+        self.answers: AsgiDoor | Scraped = door
+        """The door, and what may be beside it."""
         self.functions = functions
         self._linger = linger
 
@@ -170,14 +171,11 @@ class _App:
     def of(cls, options: ServeOptions) -> _App:
         functions = load_app(options.app)
         if options.log_format is not None:
-            logs.follow(functions)
+            logs.carry(functions)
         module = None if options.module is None else read(options.module)
-        wall = WallClock()
-        handler: AsyncServed = AsyncRequestReplyHandler(
-            functions, threads=options.threads, module=module, clock=lambda: moment(wall)
+        handler: AsyncServed = _handler_class(options)(
+            functions, threads=options.threads, module=module, clock=wall_time
         )
-        if options.metrics is not None:
-            handler = measured(handler, prometheus_meter())
         if options.record is not None:
             handler = record(handler, Path(options.record))
         door = AsgiDoor(
@@ -186,12 +184,15 @@ class _App:
             in_flight=options.in_flight,
             call=timedelta(seconds=options.call),
         )
-        return cls(door, options.linger, len(functions))
+        made = cls(door, options.linger, len(functions))
+        if options.metrics is not None and options.metrics.startswith("/"):
+            made.answers = Scraped(door, options.metrics)
+        return made
 
     async def __call__(self, scope: MutableMapping[str, object], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" and self._linger and _on_main_thread():
             self._catch_sigterm()
-        await self.door(scope, receive, send)
+        await self.answers(scope, receive, send)
 
     def _catch_sigterm(self) -> None:
         """Go before the server's own handler, which is installed by now."""
@@ -227,6 +228,14 @@ def _ending_well(server: uvicorn.Server) -> Generator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _handler_class(options: ServeOptions) -> type[AsyncRequestReplyHandler]:
+    if options.metrics is None:
+        return AsyncRequestReplyHandler
+    from statefun.metrics import MeasuredHandler  # noqa: PLC0415 -- who does not count does not import it
+
+    return MeasuredHandler
 
 
 def _on_main_thread() -> bool:
@@ -287,18 +296,9 @@ def _where(options: ServeOptions, app: _App, listener: socket.socket) -> str:
     return f"serving {app.functions} function{'' if app.functions == 1 else 's'} of {options.app} on {where}"
 
 
-@contextlib.contextmanager
-def _metrics_door(options: ServeOptions, announce: Callable[[str], None]) -> Generator[None]:
-    if options.metrics is None:
-        yield
-        return
-    with prometheus_endpoint(options.metrics) as port:
-        announce(f"metrics on http://127.0.0.1:{port}/metrics")
-        yield
-
-
 def _configure_logging(options: ServeOptions) -> None:
-    if options.log_format is not None:
-        logs.configure(options.log_format)
-        return
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    level = _LEVELS[options.log_level]
+    if options.log_format is None:
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level)
+    else:
+        logs.configure(options.log_format, level=level)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, cast
 
+from statefun._clock import wall_time
 from statefun.functions import StatefulFunctions
 from statefun.handler import RequestReplyHandler
 from statefun.serving._desk import OCTETS, Answer, Desk
@@ -41,7 +42,7 @@ class WsgiDoor:
     """
 
     def __init__(self, served: StatefulFunctions | Served, *, secret: str | None = None) -> None:
-        handler = RequestReplyHandler(served) if isinstance(served, StatefulFunctions) else served
+        handler = RequestReplyHandler(served, clock=wall_time) if isinstance(served, StatefulFunctions) else served
         self._handler: Served = handler
         self._desk = Desk(handler.functions, secret)
 

@@ -38,8 +38,8 @@ class Callee:
         self.raised: list[Exception] = []
         """What functions have raised, and nobody has looked at yet."""
 
-    def go_by(self, clock: Clock) -> None:
-        """Have the functions' handler ask this clock."""
+    def use_clock(self, clock: Clock) -> None:
+        """Take the time of dead letters from a clock."""
         self._inside.clock = clock
 
     def find(self, namespace: str, name: str) -> FunctionSpec:

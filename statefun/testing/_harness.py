@@ -90,6 +90,7 @@ class Harness:
             chaos=self._chaos,
             retries=retry,
         )
+        callee.use_clock(self._machine.clock)
         self._decoder = Decoder(functions, self.wire)
         if faults is not None:
             made.append(self._shown)

@@ -49,7 +49,6 @@ class Machine:
         self._retries = retries
         self.store = MemoryStore()
         self.clock = VirtualClock(START)
-        callee.go_by(self.clock)
         self._start()
 
     def _start(self) -> None:

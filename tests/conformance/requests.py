@@ -381,7 +381,7 @@ def _cases_v3() -> list[Case]:
 def _cases_cart() -> list[Case]:
     tea = _typed("shop/item", '{"sku": "tea", "count": 2, "price": 3.25, "für": "ключ"}'.encode())
     note = _typed("shop/google.protobuf.StringValue", StringValue(value="ring twice").SerializeToString())
-    empty = dict.fromkeys(("items", "total", "note", "day"))
+    empty: dict[str, Value | None] = dict.fromkeys(("items", "total", "note", "day"))
     day = _typed("shop/day", b"2026-11-24")
     full = {"items": _int(3), "total": _fixed("float", "f", 9.75), "note": note, "day": day}
     front = ("shop", "front", "f1")

@@ -37,20 +37,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Put the table last; without --table, leave it out, since it is made of all the others."""
     table = [item for item in items if item.name == "test_table"]
     items[:] = [item for item in items if item not in table] + (table if config.getoption("--table") else [])
-    for item in items:
-        if (mark := item.get_closest_marker("feature")) is not None and mark.args[0] not in ROWS:
-            ROWS.append(mark.args[0])
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write down what became of a test of a feature."""
+    """Write down what became of a test of a feature; a long one has no row, since the table is made without it."""
     report = yield
     feature, column = item.get_closest_marker("feature"), way_of(item)
-    if feature is not None and column is not None and call.when == "call" and not report.failed:
-        SEEN[feature.args[0], column] = Seen(report.passed, getattr(report, "wasxfail", "").removeprefix("reason: "))
+    if feature is None or column is None or item.get_closest_marker("long") is not None:
+        return report
+    if call.when == "call" and not report.failed:
+        name = str(feature.args[0])
+        SEEN[name, column] = Seen(report.passed, getattr(report, "wasxfail", "").removeprefix("reason: "))
+        if name not in ROWS:
+            ROWS.append(name)
     return report
 
 

@@ -73,7 +73,7 @@ class Kafka:
 
     def producer(self, settings: Mapping[str, str | int | bool] | None = None) -> Producer:
         """Make a producer of this broker."""
-        known = {"bootstrap.servers": self.address, "linger.ms": 1, "message.max.bytes": 20_000_000, "acks": "all"}
+        known = {"bootstrap.servers": self.address, "linger.ms": 1, "message.max.bytes": 20_000_000, "log_level": 2}
         return Producer({**known, **(settings or {})})
 
     def read(

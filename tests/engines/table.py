@@ -21,7 +21,8 @@ HEAD = """\
 What was seen on real runtimes, by the tests in `tests/engines`: every "yes" is a test that has passed there, and they
 fail where this page says anything else (`make engines`; `.venv/bin/python tools/on_engines.py --write` writes it anew).
 The module.yaml of each column was written by `statefun module`, the functions were served by `statefun serve`, and the
-records came from a real Kafka broker (4.3.1) and went there.
+records came from a real Kafka broker (4.3.1) and went there. On v2 the earthquakes came without those that make a
+swarm: its end is a delayed message that can be cancelled, which v2 does not have.
 
 StateFun 3.3.0 ran on Flink 1.16.2, StateFun 2.2.2 on Flink 1.11.3, both on Java 17 ([how](../howto/flink.md)). The
 continuation on Flink 2 could not be had: that it is served rests on its documents, and is **unproven**.

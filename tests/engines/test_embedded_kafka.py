@@ -1,5 +1,8 @@
 """The embedded runtime on a real broker: where reading begins and what it refuses, and a broker that comes and goes."""
 
+# What Confluent's client gives back is typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import json
@@ -13,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
 from google.protobuf.wrappers_pb2 import StringValue
 
 from engines import Broker

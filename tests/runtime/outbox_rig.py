@@ -30,9 +30,9 @@ LARGEST = 100_000
 class FakeKafka:
     """Records, marks, and who may write: what of a broker decides about once."""
 
-    records: list[bytes] = field(default_factory=list)
-    marks: dict[str, Mark] = field(default_factory=dict)
-    epochs: dict[str, int] = field(default_factory=dict)
+    records: list[bytes] = field(default_factory=list[bytes])
+    marks: dict[str, Mark] = field(default_factory=dict[str, Mark])
+    epochs: dict[str, int] = field(default_factory=dict[str, int])
     largest: int = LARGEST
     away: int = 0
     """How many calls fail before it answers again."""

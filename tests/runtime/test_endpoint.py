@@ -6,12 +6,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from statefun import Context, MessageEgress, State, StatefulFunctions, value
+from statefun import Context, DeadLetter, MessageEgress, State, StatefulFunctions, dead_letter, value
 from statefun._clock import WallClock
 from statefun.module import read
 from statefun.runtime import Driver, Runtime
@@ -19,6 +19,7 @@ from statefun.runtime._endpoint import InProcess
 from statefun.runtime._plans import FunctionSpec, StateSpec
 from statefun.runtime._pump import CallError
 from statefun.runtime._requests import argument
+from statefun.testing import Harness
 from tests.runtime.rig import V3, wrap
 
 OUT = MessageEgress[str]("t/out")
@@ -238,3 +239,26 @@ def test_what_module_yaml_says(tmp_path: Path) -> None:
     assert found == FunctionSpec(typename="t/f", states=(hour, StateSpec(name="m")))
     assert InProcess(functions).find("t", "f") == FunctionSpec(typename="t/f")
     assert InProcess(functions).find("t", "g") is None
+
+
+def test_the_clock() -> None:
+    """The time of a dead letter is that of the clock which the endpoint was given."""
+    functions = StatefulFunctions(on_failure=dead_letter(MessageEgress[DeadLetter]("t/dead")))
+
+    @functions.bind("t/f")
+    def f(_context: Context, message: str) -> None:
+        raise ValueError(message)
+
+    harness = Harness(functions)
+    harness.advance(timedelta(days=3))
+    harness.send(f.at("a"), "x")
+    harness.run()
+    (first,) = [record.value for record in harness.egress(MessageEgress[DeadLetter]("t/dead"))]
+    harness.advance(timedelta(hours=1))
+    harness.send(f.at("a"), "x")
+    harness.run()
+    second = harness.egress(MessageEgress[DeadLetter]("t/dead"))[-1].value
+    assert first.time is not None
+    assert second.time is not None
+    assert second.time - first.time == timedelta(hours=1)
+    assert first.time.tzinfo is timezone.utc

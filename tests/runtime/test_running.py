@@ -172,30 +172,6 @@ def test_standard_input(folder: Path) -> None:
     assert (values, process.printed) == (["a came", "b went"], [])
 
 
-LETTERS = """
-from google.protobuf.struct_pb2 import Struct
-from statefun import Context, DeadLetter, MessageEgress, StatefulFunctions, dead_letter
-
-functions = StatefulFunctions(on_failure=dead_letter(MessageEgress[DeadLetter]("t/dead")))
-
-@functions.bind("t/record")
-def record(context: Context, message: Struct) -> None:
-    raise ValueError("no")
-"""
-
-
-def test_the_time_of_a_dead_letter(folder: Path) -> None:
-    """A dead letter has the runtime's time: with --clock records, that of the record."""
-    (folder / "letters.py").write_text(LETTERS)
-    (folder / "in.jsonl").write_text('{"who": "a", "at": 5}\n')
-    kind = ("--type", "google.protobuf.Struct", "--id-field", "who", "--time-field", "at", "--time-unit", "seconds")
-    words = ("--read", "in.jsonl", "--to", "t/record", *kind, "--clock", "records", "--write", "out.jsonl")
-    with Process(folder, "letters", "--no-http", *words, "--quiet", "--exit-at-end") as process:
-        assert process.end() == 0
-    (line,) = (folder / "out.jsonl").read_text().splitlines()
-    assert json.loads(line)["value"]["time"] == "1970-01-01T00:00:05+00:00"
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -514,3 +490,31 @@ def test_an_app_that_does_not_fit(folder: Path) -> None:
         assert process.end() == 1
     assert process.said[0].startswith("statefun run: module.yaml:2:")
     assert "'t/g'" in process.said[0] or "t/g" in process.said[0]
+
+
+TELLING = """
+import logging
+from statefun import Context, DeadLetter, MessageEgress, StatefulFunctions, dead_letter
+
+functions = StatefulFunctions(on_failure=dead_letter(MessageEgress[DeadLetter]("t/dead")))
+
+
+@functions.bind("t/f")
+def f(context: Context, message: str) -> None:
+    logging.getLogger("app").info("got %s", message)
+    raise ValueError(message)
+"""
+
+
+def test_log_format_and_the_time_of_a_dead_letter(tmp_path: Path) -> None:
+    """Lines say which call they are from, and with --clock records a dead letter has the time of its record."""
+    (tmp_path / "telling.py").write_text(TELLING)
+    line = {"id": "a", "type": "string", "value": "x", "time": "2026-01-02T03:04:05Z"}
+    (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
+    words = ("--read", "in.jsonl", "--to", "t/f", "--clock", "records", "--exit-at-end", "--no-http")
+    with Process(tmp_path, "telling:functions", *words, "--log-format", "json") as running:
+        assert running.end() == 0
+        lines = [json.loads(line) for line in running.said if line.startswith("{")]
+        shown = [(line["message"], line["function"], line["id"]) for line in lines if line["logger"] == "app"]
+        assert shown == [("got x", "t/f", "a")]
+        assert '"time":"2026-01-02T03:04:05+00:00"' in running.printed[0]

@@ -13,7 +13,7 @@ from statefun._primitives import varint
 from statefun._proto.effects_pb2 import Reply
 from statefun._wire import wire_of
 from statefun.egress import KAFKA_RECORD
-from statefun.runtime._plans import FunctionSpec, Names, Plan, StateSpec, Wire, text_field, value_prefix
+from statefun.runtime._plans import FunctionSpec, Names, Plan, StateCell, StateSpec, Wire, text_field, value_prefix
 from statefun.runtime._replies import BadReply, read_value
 from statefun.runtime._scan import Scanned, scan
 
@@ -52,7 +52,7 @@ class Reader:
         result = Reply.FromString(data).invocation_result
         if result.delayed_invocations:
             raise KeyError
-        changes = []
+        changes: list[tuple[StateCell, bytes]] = []
         for mutation in result.state_mutations:
             if mutation.mutation_type != 1:
                 raise KeyError
@@ -60,12 +60,12 @@ class Reader:
             if self.wire == "v3" and read_value(mutation.state_value, "v3")[0] != STATES[cell.name]:
                 raise KeyError
             changes.append((cell, mutation.state_value))
-        sends = []
+        sends: list[tuple[bytes, bytes]] = []
         for message in result.outgoing_messages:
             body = message.SerializeToString()
             at = len(body) - len(message.argument) - (2 if len(message.argument) < 0x80 else 3)
             sends.append((message.target, body[at:]))
-        records = []
+        records: list[tuple[int, int, bytes]] = []
         for record in result.outgoing_egresses:
             typename, value = read_value(record.argument, self.wire)
             records.append((self.ids[f"{record.egress_namespace}/{record.egress_type}"], self.ids[typename], value))

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +24,6 @@ import pytest
 from statefun.errors import ConfigError
 from statefun.recording import read
 from statefun.serving import _server
-from statefun.serving._prometheus import prometheus_endpoint
 from statefun.serving._server import ServeOptions
 from tests.certificates import make_certificates
 from tests.peer import request, typed
@@ -287,6 +285,77 @@ def test_record(start: Start, tmp_path: Path) -> None:
     assert [(one.request, one.reply) for one in read(tmp_path / "kept")] == [(numbered(7), answer.body)]
 
 
+SEGMENT = "s" * 20
+LOGGING = """
+import logging
+from statefun import Context, StatefulFunctions
+
+functions = StatefulFunctions()
+
+
+@functions.bind("example/slow")
+def slow(context: Context, message: int) -> None:
+    logging.getLogger("shop").info("message %d", message)
+    if message == 13:
+        raise ValueError("unlucky")
+"""
+
+
+def test_log_format(start: Start, tmp_path: Path) -> None:
+    """With --log-format json each line is an object that says which call it is from, also that of a failure."""
+    (tmp_path / "shop.py").write_text(LOGGING)
+    serving = start("--port", "0", "--linger", "0", "--log-format", "json", "--log-level", "info")
+    assert ask(serving.port, numbered(1), path="/").status == 200
+    assert ask(serving.port, numbered(13), path="/").status == 500
+    serving.end()
+    lines = [json.loads(line) for line in serving.log.splitlines() if line.startswith("{")]
+    shown = [(line["logger"], line["level"], line["function"], line["id"]) for line in lines if "function" in line]
+    assert shown == [
+        ("shop", "INFO", "example/slow", "x"),
+        ("shop", "INFO", "example/slow", "x"),
+        ("statefun.serving", "ERROR", "example/slow", "x"),
+    ]
+    failed = next(line for line in lines if line["logger"] == "statefun.serving")
+    assert "ValueError: unlucky" in failed["exception"]
+    assert failed["error_id"] in failed["message"]
+
+
+def test_quiet(start: Start, tmp_path: Path) -> None:
+    """Without options nothing is written about a request that goes well, and lines do not say where they are from."""
+    (tmp_path / "shop.py").write_text(LOGGING)
+    serving = start("--port", "0", "--linger", "0")
+    before = serving.log
+    assert ask(serving.port, numbered(1), path="/").status == 200
+    serving.end()
+    assert serving.log == before
+
+
+def test_metrics_on_a_port(start: Start) -> None:
+    """With --metrics 0 Prometheus reads a free port; what it reads names functions and types, and no id."""
+    serving = start("--port", "0", "--linger", "0", "--metrics", "0")
+    assert ask(serving.port, numbered(1), path="/").status == 200
+    until(lambda: "metrics on" in serving.log)
+    found = re.search(r"metrics on http://127\.0\.0\.1:(\d+)/metrics", serving.log)
+    assert found is not None
+    text = ask(int(found[1]), None, method="GET", path="/metrics").body.decode()
+    (line,) = [line for line in text.splitlines() if line.startswith("statefun_invocations_total")]
+    assert 'function="example/slow"' in line
+    assert line.endswith(" 1.0")
+    assert "process_cpu_seconds_total" in text
+    assert serving.end() == 0
+
+
+def test_metrics_on_a_path(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --metrics /metrics they are on a path of the functions' port, behind the secret."""
+    monkeypatch.setenv("STATEFUN_SECRET", SEGMENT)
+    serving = start("--port", "0", "--linger", "0", "--metrics", "/metrics")
+    assert ask(serving.port, numbered(1), path=f"/{SEGMENT}").status == 200
+    shown = ask(serving.port, None, method="GET", path=f"/{SEGMENT}/metrics")
+    assert shown.status == 200
+    assert b"statefun_invocations_total{" in shown.body
+    assert ask(serving.port, None, method="GET", path="/metrics").status == 404
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an authority, and a certificate of it for a server and for a client."""
@@ -330,6 +399,14 @@ def test_beyond_loopback(start: Start) -> None:
     ("options", "text"),
     [
         ({"workers": 0}, "--workers is at least 1, not 0"),
+        ({"metrics": "shop:functions"}, "--metrics is a port, or a path that begins with /, not 'shop:functions'"),
+        (
+            {"metrics": "9100", "workers": 2},
+            (
+                "--metrics counts in one process, and --workers starts several\n"
+                "  help: start that many processes, each with a port of its own, and let Prometheus read them all"
+            ),
+        ),
         ({"grace": 0}, "--grace is at least 1, not 0"),
         (
             {"ca_certs": "ca.pem"},
@@ -428,83 +505,3 @@ def test_gunicorn_worker(tmp_path: Path) -> None:
             assert process.stderr is not None
             log = process.stderr.read().decode()
         assert process.wait(30) == 0, log
-
-
-LETTERS = """
-from statefun import Context, DeadLetter, MessageEgress, StatefulFunctions, dead_letter
-
-functions = StatefulFunctions(on_failure=dead_letter(MessageEgress[DeadLetter]("example/dead")))
-
-
-@functions.bind("example/fails")
-def fails(context: Context, message: int) -> None:
-    raise ValueError("no")
-"""
-
-
-def test_the_time_of_a_dead_letter(start: Start, tmp_path: Path) -> None:
-    """A dead letter has the time of this machine."""
-    (tmp_path / "shop.py").write_text(LETTERS)
-    served = start("--port", "0")
-    reply = ask(served.port, numbered(1, "example/fails"))
-    told = re.findall(rb'"time":"([^"]+)"', reply.body)
-    assert len(told) == 1
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(told[0].decode())
-    assert timedelta() <= age < timedelta(seconds=30)
-
-
-NOISY = """
-import logging
-
-from statefun import Context, StatefulFunctions
-
-functions = StatefulFunctions()
-
-
-@functions.bind("example/noisy")
-def noisy(context: Context, message: int) -> None:
-    logging.getLogger("noisy").warning("got %d", message)
-"""
-
-
-def test_logs_and_metrics(start: Start, tmp_path: Path) -> None:
-    """--log-format json has the call on each line of a function; --metrics answers Prometheus on loopback."""
-    (tmp_path / "shop.py").write_text(NOISY)
-    served = start("--port", "0", "--log-format", "json", "--metrics", "0")
-    told, where = (
-        re.findall(r"http://127\.0\.0\.1:(\d+)(\S*)", served.log),
-        re.search(r"serving .*:(\d+)\n", served.log),
-    )
-    assert where is not None
-    assert [path for _, path in told] == ["/metrics", ""]
-    assert ask(int(where[1]), numbered(7, "example/noisy")).status == 200
-    (line,) = [json.loads(line) for line in served.log.splitlines() if line.startswith("{")]
-    assert (line["message"], line["function"], line["batch_size"]) == ("got 7", "example/noisy", 1)
-    shown = ask(int(told[0][0]), None, method="GET", path="/metrics").body.decode()
-    labels = 'function="example/noisy",otel_scope_name="statefun"'
-    assert re.search(
-        rf"^statefun_invocations_total{{{labels}.*,type=\"io.statefun.types/long\"}} 1.0$", shown, re.MULTILINE
-    )
-    assert served.end() == 0
-
-
-def test_metrics_of_workers() -> None:
-    """Numbers of one process would be shown as if they were of all: refused."""
-    with pytest.raises(ConfigError) as raised:
-        ServeOptions(app="shop:functions", workers=2, metrics=9000)
-    assert str(raised.value) == (
-        "--metrics counts within one process, and --workers is 2\n  help: start a process for each port, or wrap the "
-        "handler with statefun.metrics.measured and let OpenTelemetry push its numbers"
-    )
-
-
-def test_no_port_for_metrics() -> None:
-    """A port that is taken is named, and what to do."""
-    with contextlib.closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(ConfigError) as raised, prometheus_endpoint(port):
-            pass
-    assert str(raised.value).startswith(f"metrics cannot be shown on 127.0.0.1:{port}: ")
-    assert str(raised.value).endswith("\n  help: try another --metrics")
