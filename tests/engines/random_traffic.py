@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.engines.apps.traffic import Do, Step
@@ -102,7 +102,7 @@ class Maker:
         """Return the address which the p-states of this one belong to."""
         return self.addresses[(self.addresses.index(address) + 1) % len(self.addresses)]
 
-    def step(self, way: tuple[str, ...], path: str, depth: int, *, arrives: bool = True) -> Step:
+    def step(self, way: Sequence[str], path: str, depth: int, *, arrives: bool = True) -> Step:
         """Make up a message that has come this way: addresses, without an end of it where one was late."""
         self.number += 1
         number = self.number
@@ -112,7 +112,7 @@ class Maker:
             do += self.deed(way, path, depth, arrives=arrives)
         return Step(number, path, do)
 
-    def deed(self, way: tuple[str, ...], path: str, depth: int, *, arrives: bool) -> list[Do]:
+    def deed(self, way: Sequence[str], path: str, depth: int, *, arrives: bool) -> list[Do]:
         """Make up one thing to do, or some that belong together."""
         lane = self.lane(way)
         kinds = ["send", "after", "tokens"] * (depth < DEEPEST) + ["reply"] * (len(way) > 1 and depth < DEEPEST)
@@ -133,7 +133,7 @@ class Maker:
             case _:
                 return [self.state(lane, way[-1], arrives=arrives)]
 
-    def lane(self, way: tuple[str, ...]) -> str:
+    def lane(self, way: Sequence[str]) -> str:
         """Tell whose states a message that has come this way may change."""
         if len(way) == 1:
             return "i"
@@ -141,11 +141,11 @@ class Maker:
             return "s"
         return "p" if len(way) == 2 and way[0] == self.peer(way[1]) else ""
 
-    def next(self, way: tuple[str, ...], path: str, to: str, depth: int, *, arrives: bool) -> Step:
+    def next(self, way: Sequence[str], path: str, to: str, depth: int, *, arrives: bool) -> Step:
         """Make up the message that one sends."""
         return self.step((*way, to), f"{path}>{to}", depth + 1, arrives=arrives)
 
-    def late(self, way: tuple[str, ...], path: str, to: str, depth: int, *, arrives: bool) -> Step:
+    def late(self, way: Sequence[str], path: str, to: str, depth: int, *, arrives: bool) -> Step:
         """Make up the message that one sends later, of no path that has states; `path` ends with its own number."""
         return self.step(("late", "late", way[-1], to), f"{path}>{to}", depth + 1, arrives=arrives)
 
@@ -158,14 +158,14 @@ class Maker:
             return Do("record", slot=slot, token=self.chance.choice((me, "")))
         return Do(what, slot=slot, number=self.chance.randrange(10_000))
 
-    def later(self, way: tuple[str, ...], path: str, depth: int, *, arrives: bool) -> list[Do]:
+    def later(self, way: Sequence[str], path: str, depth: int, *, arrives: bool) -> list[Do]:
         """Make up some delayed messages to one address, the earlier ones first."""
         to = self.chance.choice((self.address(), way[-1]))
         delays = sorted(self.chance.choice((0, 1, 5, 40, 150)) for _ in range(self.chance.choice((1, 1, 3))))
         path = f"{path}~{self.number}"
         return [Do("after", to, self.late(way, path, to, depth, arrives=arrives), delay_ms=delay) for delay in delays]
 
-    def tokens(self, way: tuple[str, ...], path: str, depth: int, *, arrives: bool) -> list[Do]:
+    def tokens(self, way: Sequence[str], path: str, depth: int, *, arrives: bool) -> list[Do]:
         """Make up what becomes of a delayed message that can be cancelled."""
         me, token, later = way[-1], f"t{self.number}", f"{path}~{self.number}"
         cancel = Do("cancel", token=token)

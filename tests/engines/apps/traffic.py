@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from google.protobuf.wrappers_pb2 import StringValue
 from typing_extensions import assert_never
@@ -168,7 +168,7 @@ def changed(stored: object, do: Do) -> object:
         case "s_number":
             return number if fresh or not isinstance(stored, int) else (stored * 31 + number) % 2**31
         case "s_list":
-            return [number] if fresh or not isinstance(stored, list) else [*stored, number]
+            return [number] if fresh or not isinstance(stored, list) else [*cast("list[int]", stored), number]
         case "p_wrapped":
             text = "" if fresh or not isinstance(stored, StringValue) else stored.value
             return StringValue(value=f"{text},{number}")
