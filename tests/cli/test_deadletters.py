@@ -146,7 +146,7 @@ def test_show(say: Say, tmp_path: Path) -> None:
     fail(say, tmp_path)
     shown = say("deadletters", "show", "2")
     assert shown.startswith(
-        't/f/by-front failed 1 time at 1970-01-01 00:00:05Z\ncaller: t/front/1\nerror: ValueError: no y\n\nstring: "y"\n'
+        't/f/by-front failed 1 time at 1970-01-01 00:00:05Z\ncaller: t/front/1\nerror: ValueError: no y\n\nstring: "y"'
     )
     assert shown.endswith("ValueError: no y\nat all\n")
     (row,) = say.rows("show", "3")
