@@ -6,10 +6,14 @@ Here: `Clock` and its kinds. Delays, expirations and retries ask a clock; socket
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-__all__ = ["Clock", "RecordClock", "VirtualClock", "WallClock", "wall_time"]
+__all__ = ["Clock", "RecordClock", "VirtualClock", "WallClock", "moment", "wall_time"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999, in milliseconds since 1970."""
 
 
 class Clock(Protocol):
@@ -53,3 +57,8 @@ class RecordClock(VirtualClock):
 def wall_time() -> datetime:
     """Return the time of the wall, in UTC."""
     return datetime.now(timezone.utc)
+
+
+def moment(clock: Clock) -> datetime:
+    """Return the time of a clock, in UTC; the nearest that a datetime can say, since a record's may be any."""
+    return _EPOCH + timedelta(milliseconds=min(max(clock.now(), _FIRST), _LAST))

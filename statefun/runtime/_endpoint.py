@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
-from statefun._clock import Clock, WallClock
+from statefun._clock import Clock, WallClock, moment
 from statefun.functions import StatefulFunctions
 from statefun.handler import AsyncRequestReplyHandler, RequestReplyHandler
 from statefun.module import Module
@@ -57,7 +57,7 @@ class InProcess:
         """How many calls in threads were not waited for: what they run cannot be stopped."""
 
     def _time(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.now() / 1_000, timezone.utc)
+        return moment(self.clock)
 
     def find(self, namespace: str, name: str) -> FunctionSpec | None:
         """Return what the engine has to know about a function."""

@@ -15,7 +15,7 @@ import pytest
 from shop_pb2 import Login
 
 from statefun import Address, Context, KafkaEgress, KinesisEgress, MessageEgress, StatefulFunctions
-from statefun._clock import WallClock
+from statefun._clock import VirtualClock, WallClock
 from statefun._proto.wire_v3_pb2 import ToFunction
 from statefun.cli import main
 from statefun.failures import DeadLetter, DeadLetterEgress, dead_letter
@@ -64,6 +64,7 @@ def running(
     async def go() -> None:
         with Runtime.in_process(functions or app(), folder, wire=wire) as runtime:
             clock = WallClock(0)
+            runtime.use_clock(VirtualClock(5_000))  # so that the time of a letter is known
             driver = Driver(runtime.pump, clock)
             control = ControlServer(driver, Operations(runtime.engine, runtime.store, runtime.values, clock), folder)
             made.append(driver)
@@ -122,14 +123,14 @@ def test_list(say: Say, tmp_path: Path) -> None:
     """Dead letters are listed with their address, type and error."""
     fail(say, tmp_path)
     assert [line.rstrip() for line in say("deadletters", "ls").splitlines()] == [
-        "nr  at  address       type        attempts  error             replayed",
-        " 1      t/f/a         string             1  ValueError: no x",
-        " 2      t/f/by-front  string             1  ValueError: no y",
-        " 3      t/f/b         shop.Login         1  ValueError: no u",
+        "nr  at                    address       type        attempts  error             replayed",
+        " 1  1970-01-01 00:00:05Z  t/f/a         string             1  ValueError: no x",
+        " 2  1970-01-01 00:00:05Z  t/f/by-front  string             1  ValueError: no y",
+        " 3  1970-01-01 00:00:05Z  t/f/b         shop.Login         1  ValueError: no u",
     ]
     assert say.rows("ls", "--limit", "1") == [
         {
-            "nr": 1, "egress": "t/dead", "at": None, "address": "t/f/a", "caller": None,
+            "nr": 1, "egress": "t/dead", "at": 5_000, "address": "t/f/a", "caller": None,
             "type": "io.statefun.types/string", "attempts": 1, "error": "ValueError: no x", "replayed": None,
         }
     ]  # fmt: skip
@@ -145,7 +146,7 @@ def test_show(say: Say, tmp_path: Path) -> None:
     fail(say, tmp_path)
     shown = say("deadletters", "show", "2")
     assert shown.startswith(
-        't/f/by-front failed 1 time\ncaller: t/front/1\nerror: ValueError: no y\n\nstring: "y"\n\nT'
+        't/f/by-front failed 1 time at 1970-01-01 00:00:05Z\ncaller: t/front/1\nerror: ValueError: no y\n\nstring: "y"'
     )
     assert shown.endswith("ValueError: no y\nat all\n")
     (row,) = say.rows("show", "3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from statefun import Context, DeadLetter, MessageEgress, State, StatefulFunctions, dead_letter, value
-from statefun._clock import WallClock
+from statefun._clock import VirtualClock, WallClock
 from statefun.module import read
 from statefun.runtime import Driver, Runtime
 from statefun.runtime._endpoint import InProcess
@@ -262,3 +263,21 @@ def test_the_clock() -> None:
     assert second.time is not None
     assert second.time - first.time == timedelta(hours=1)
     assert first.time.tzinfo is timezone.utc
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "told"), [(10**18, "9999-12-31T23:59:59.999000+00:00"), (-(10**18), "0001-01-01T00:00:00+00:00")]
+)
+def test_a_time_that_no_datetime_can_say(now_ms: int, told: str) -> None:
+    """Records may have any time: where no datetime can say it, a dead letter leaves with the nearest one."""
+    functions = StatefulFunctions(on_failure=dead_letter(MessageEgress[DeadLetter]("t/dead")))
+
+    @functions.bind("t/f")
+    def f(context: Context, message: str) -> None:
+        raise ValueError(message)
+
+    inside = InProcess(functions)
+    inside.clock = VirtualClock(now_ms)
+    reply = inside.call("t/f", message("x"))
+    assert isinstance(reply, bytes)
+    assert re.findall(rb'"time":"([^"]+)"', reply) == [told.encode()]
