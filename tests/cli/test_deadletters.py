@@ -102,8 +102,9 @@ class Say:
 
 
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Say:
-    """Return what runs commands on a folder."""
+def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Say:
+    """Return what runs commands on a folder, on a terminal that is wide enough."""
+    monkeypatch.setenv("COLUMNS", "120")
     BAD.clear()
     SEEN.clear()
     return Say(capsys, tmp_path / "data")
