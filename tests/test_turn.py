@@ -15,7 +15,7 @@ from google.protobuf.any_pb2 import Any as AnyPb
 from shop_pb2 import Cancel, GreetRequest, Login, SeenCount, Ship
 
 from statefun import AsyncRequestReplyHandler, Context, RequestReplyHandler, State, StatefulFunctions, types, value
-from statefun.errors import ConfigError, MissingState, SendError, UndecodableState, UnexpectedMessage
+from statefun.errors import ConfigError, ContextError, MissingState, SendError, UndecodableState, UnexpectedMessage
 from tests.kinds import Item
 from tests.peer import ANY, BOTH, Runtime, Wire, answer_of, functions_of, packed, request, run, typed
 from tests.refusals import refusal
@@ -504,3 +504,42 @@ def test_refused_effects_do_not_stick() -> None:
     answer = run("v3", f, GO)
     assert [token for *_, token in answer.delayed] == ["t"]
     assert answer.sent == []
+
+
+@wires
+def test_looks_after_the_end(wire: Wire) -> None:
+    """A State that was kept and is looked at for the first time after its batch raises ContextError."""
+    kept: list[Counts] = []
+
+    def f(context: Context[Counts], message: GreetRequest) -> None:
+        kept.append(context.state)
+
+    run(wire, f, GO, states=dict.fromkeys(["visits", "seen", "user_name"]))
+    assert refusal(ContextError, lambda: kept[0].visits) == "state 'visits' belongs to an invocation that has ended"
+
+
+@wires
+def test_another_order_of_states(wire: Wire) -> None:
+    """Values are found by their names, also where a request has them in another order than the one before."""
+    seen: list[int] = []
+
+    def f(context: Context[Counts], message: GreetRequest) -> None:
+        seen.append(context.state.visits)
+
+    handler = RequestReplyHandler(functions_of(f))
+    visits = typed(types.INT64.typename, types.INT64.encode(7))
+    for names in (["visits", "seen", "user_name"], ["user_name", "seen", "visits"], ["seen", "visits", "user_name"]):
+        handler(request(wire, GO, states={name: visits if name == "visits" else None for name in names}))
+    assert seen == [7, 7, 7]
+
+
+def test_a_narrow_int_of_an_older_app() -> None:
+    """On v2 a value that is stored under another typename is read as what it is (an int of 32 bits)."""
+    seen: list[int] = []
+
+    def f(context: Context[Counts], message: GreetRequest) -> None:
+        seen.append(context.state.visits)
+
+    narrow = typed(types.INT32.typename, types.INT32.encode(7))
+    run("v2", f, GO, states={"visits": narrow, "seen": None, "user_name": None})
+    assert seen == [7]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from google.protobuf.any_pb2 import Any as AnyPb
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
+from hypothesis import given
+from hypothesis import strategies as st
 from shop_pb2 import GreetRequest, User
 
 from statefun import Context, RequestReplyHandler, State, types, value
@@ -214,6 +216,31 @@ def state_of_v2(data: bytes, *messages: AnyPb) -> bytes:
 def test_states_of_v2_that_are_no_any(data: bytes) -> None:
     """A stored value that is no protobuf at all is v2's, whose values may be any bytes."""
     assert version_of(state_of_v2(data)) == "v2"
+
+
+class Entry(NamedTuple):
+    """A stored value as a request of v2 has it."""
+
+    state_value: bytes
+    state_name: str = "a"
+
+
+@given(
+    st.sampled_from(["a/b", "type.googleapis.com/shop.User", "t/" + "x" * 200]),
+    st.sampled_from(["a/b", "type.googleapis.com/shop.User", "c/d"]),
+    st.one_of(st.binary(max_size=300), st.integers(0, 40_000).map(bytes)),
+    st.binary(max_size=3),
+)
+def test_a_stored_any(stored: str, declared: str, data: bytes, behind: bytes) -> None:
+    """What is read of a stored Any without parsing it is what parsing gives, whatever stands behind it."""
+    packed_bytes = typed(stored, data).SerializeToString() + behind
+    try:
+        parsed = wire_v2_pb2.Value.FromString(packed_bytes)
+    except DecodeError:
+        with pytest.raises(UndecodableState):
+            v2.Wire().stored(Entry(packed_bytes), declared)
+        return
+    assert v2.Wire().stored(Entry(packed_bytes), declared) == (parsed.typename, parsed.value)
 
 
 def test_a_state_that_is_no_any() -> None:

@@ -321,3 +321,28 @@ def test_playground_default(tmp_path: Path) -> None:
         assert (await ask(door, "/t/any")).status == 404
 
     within(tmp_path, test)
+
+
+def test_playground_records_that_are_none(tmp_path: Path) -> None:
+    """What is no record of the playground, and what has no text, does not stop its egress."""
+
+    async def test(house: House) -> None:
+        egress, kind = (
+            house.driver.engine.names.id(f"io.statefun.playground/{name}") for name in ("egress", "EgressRecord")
+        )
+        other = house.driver.engine.names.id("io.statefun.types/string")
+        values = [
+            (other, b'{"topic": "a"}'),
+            (kind, b"no"),
+            (kind, b"[]"),
+            (kind, b'{"topic": "a", "payload": {"b": 1}}'),
+        ]
+        delta = house.driver.engine.take_delta()  # with the new names
+        delta.records += [(seq, egress, typename, value) for seq, (typename, value) in enumerate(values, 1)]
+        house.driver.store.commit(delta)
+        door = PlaygroundEgress(house.driver, ("a",), Door())
+        answer = await ask(door, "/a", method="GET")
+        assert (answer.status, answer.body) == (200, b'{"b": 1}')
+        assert (await ask(door, "/a", method="GET")).status == 404
+
+    within(tmp_path, test)
