@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Sequence
 
 import pytest
 
+from statefun.runtime._delta import Delta
+from statefun.runtime._kafka_link import Away, Unusable
+from statefun.runtime._kafka_records import Outgoing
+from statefun.runtime._memory import MemoryStore
+from statefun.runtime._outbox import Mark
+from statefun.runtime._plans import Names
+from statefun.runtime._senders import Sender
 from statefun.runtime._sinks import SinkError
 from tests.runtime.outbox_rig import DEATH, FakeKafka, FakeLink, OutboxContract, World, to
 
@@ -110,3 +118,86 @@ def test_at_least_once(kafka: FakeKafka, point: str) -> None:
     assert world.run() is None
     world.senders.close()
     assert world.numbers() == (to(6) if point == "begun" else [*to(6), 4, 5, 6])
+
+
+class Scripted:
+    """A link of which each call raises what comes next, or works."""
+
+    exact = True
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = list(errors)
+        self.closed = False
+
+    def recover(self, topic: str) -> Mark | None:
+        """Do what comes next."""
+        del topic
+        if self._errors:
+            raise self._errors.pop(0)
+        return None
+
+    def send(self, rows: Sequence[Outgoing], tag: str, topic: str) -> None:
+        """Send nothing."""
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+def opened(link: Scripted) -> tuple[Sender, MemoryStore]:
+    """Open a sender on a link, and wait for what becomes of its beginning."""
+    store = MemoryStore()
+    woken = threading.Event()
+    sender = Sender("t/out", lambda: link, woken.set)
+    sender.open(None, store, Names(dict(store.start().names)), 0)
+    woken.wait(1)
+    return sender, store
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (SinkError("egress 't/out': no"), "egress 't/out': no"),
+        (KeyError("x"), "egress 't/out': KeyError: 'x'"),
+    ],
+)
+def test_an_error_of_the_thread(error: Exception, says: str) -> None:
+    """What ends the thread is raised to the driver with its next commit, and the link is closed."""
+    link = Scripted(error)
+    sender, _ = opened(link)
+    assert not sender.works
+    with pytest.raises(SinkError) as caught:
+        sender.intend(Delta())
+    sender.close()
+    assert str(caught.value) == says
+    assert link.closed
+
+
+def test_unusable(caplog: pytest.LogCaptureFixture) -> None:
+    """While somebody has to act, that is said once, and the end is not waited for."""
+    link = Scripted(Unusable("so it says (GROUP_AUTHORIZATION_FAILED)"))
+    sender, _ = opened(link)
+    assert sender.works
+    sender.close()
+    assert link.closed
+    assert sender.intend(Delta()) is None
+    assert caplog.messages == [
+        "egress 't/out': so it says (GROUP_AUTHORIZATION_FAILED); its records are kept, and sent when it is mended"
+    ]
+
+
+def test_answers_again(caplog: pytest.LogCaptureFixture) -> None:
+    """That Kafka answers again is said."""
+    sender, _ = opened(Scripted(Away("away"), Away("still")))
+    sender.close()
+    assert caplog.messages == [
+        "egress 't/out': away; its records are kept, and sent when it is mended",
+        "egress 't/out': Kafka answers again",
+    ]
+
+
+def test_of(world: World) -> None:
+    """A sender is found by its egress."""
+    assert world.senders.of("t/out") is world.sender
+    assert world.senders.of("t/other") is None
+    assert not world.senders.full()
