@@ -18,6 +18,9 @@ import aiohttp.test_utils
 import pytest
 import yaml
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
 from statefun import KafkaEgress, StatefulFunctions, module
 from tests.peer import BOTH, Runtime, Wire, answer_of, packed, request, typed
@@ -210,3 +213,33 @@ def test_app_of_2x_replies(shop: Runtime) -> None:
     """A function without a hint gets the packed message, and replies to its caller."""
     answer = shop.send(packed(Int64Value(value=250)), function="shop/payments", caller=("shop", "cart", "bob"))
     assert answer.sent == [("shop/cart", "bob", packed(StringValue(value="paid 250")))]
+
+
+def test_the_shop_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the measured shop is called with is counted, and what left as a dead letter."""
+    reader = InMemoryMetricReader()
+    monkeypatch.setattr(metrics, "get_meter", MeterProvider([reader]).get_meter)
+    app = load(EXAMPLES / "shop" / "measured.py")["app"]
+    good, bad = (typed("type.googleapis.com/carts.AddItem", data) for data in (b"\x0a\x03tea\x10\x02", b"\x0a\x03tea"))
+    data = request(
+        "v3", good, bad, function="shop/cart", states=dict.fromkeys(["items", "sold_out", "coupon", "change"])
+    )
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": data}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-type", b"application/octet-stream")]}
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 200
+    found = reader.get_metrics_data()
+    assert found is not None
+    numbers = {
+        metric.name: [point.value for point in metric.data.data_points if isinstance(point, NumberDataPoint)]
+        for metric in found.resource_metrics[0].scope_metrics[0].metrics
+        if metric.name in ("statefun.invocations", "statefun.dead_letters")
+    }
+    assert numbers == {"statefun.invocations": [2], "statefun.dead_letters": [1]}
