@@ -26,6 +26,7 @@ __all__ = ["ControlServer", "ask", "is_running"]
 
 FILE = "control.json"
 _TIMEOUT_S = 10.0
+_LEAVING_S = 1.0
 _LIMIT = 64 << 20
 
 Arguments = Mapping[str, Json]
@@ -39,6 +40,7 @@ class ControlServer:
         self._operations = operations
         self._file = data / FILE
         self._token = secrets.token_urlsafe(24)
+        self._answers: set[asyncio.Task[None]] = set()
 
     async def serve(self, over: asyncio.Event) -> None:
         """Answer until it is over."""
@@ -48,6 +50,8 @@ class ControlServer:
             self._write_down(port)
             async with server:
                 await over.wait()
+            if self._answers:  # what was asked is done: let it be said, and the connection be closed
+                await asyncio.wait(self._answers, timeout=_LEAVING_S)
         finally:
             with contextlib.suppress(OSError):
                 self._file.unlink(missing_ok=True)
@@ -62,6 +66,10 @@ class ControlServer:
             raise ConfigError(with_help(f"{self._file} cannot be written: {error.strerror}", help)) from error
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
         try:
             line = await asyncio.wait_for(reader.readline(), _TIMEOUT_S)
             request = cast("dict[str, Json]", json.loads(line))
@@ -75,6 +83,8 @@ class ControlServer:
             pass  # whoever it was is no command of ours
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _do(self, op: str, args: Arguments) -> Json:
         try:
