@@ -128,7 +128,7 @@ class Boxes:
         if box is None:
             try:
                 namespace, name, identity = parse_address(address)
-            except DecodeError as error:
+            except (DecodeError, UnicodeDecodeError) as error:  # the latter in pure Python
                 raise BadReply(f"the address of {len(address)} bytes cannot be read: {error}") from error
             plan = self._find_plan(namespace, name)
             if plan is None:

@@ -85,7 +85,7 @@ def _of_record(typename: str, value: bytes) -> DeadLetter | None:
     record = _RECORDS.get(typename.rpartition("/")[2].rpartition(".")[2])
     try:
         return None if record is None else _read(record.FromString(value).value_bytes)
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):  # the latter in pure Python
         return None
 
 

@@ -182,7 +182,7 @@ class Engine:
                     self._register(call, parsed)
                     return
                 self.effects.apply(box, parsed.invocation_result, now)
-        except DecodeError as error:
+        except (DecodeError, UnicodeDecodeError) as error:  # the latter in pure Python
             self.fail(call, f"the reply of {len(data)} bytes is no FromFunction: {error}", "", now)
             return
         except BadReply as error:

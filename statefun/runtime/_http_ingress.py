@@ -152,7 +152,7 @@ class HttpIngress:
         if cls is not None:
             try:
                 cls.FromString(body)
-            except DecodeError:
+            except (DecodeError, UnicodeDecodeError):  # the latter in pure Python
                 raise HttpError(400, f"the body is no {brief(typename)}") from None
         return typename, body
 

@@ -62,7 +62,7 @@ def outgoing(row: RecordRow) -> Outgoing:
         raise NoRecord(f"it is {brief(row.typename)!r}, and a Kafka egress takes records that KafkaEgress makes")
     try:
         record = KafkaProducerRecord.FromString(row.value)
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:  # the latter in pure Python
         raise NoRecord(f"its {len(row.value)} bytes are no Kafka record: {error}") from error
     if not record.topic:
         raise NoRecord("it names no topic")
@@ -74,5 +74,5 @@ def topic_of(value: bytes) -> str:
     """Return the topic of a record; nothing where it is no record."""
     try:
         return KafkaProducerRecord.FromString(value).topic
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):  # the latter in pure Python
         return ""

@@ -25,7 +25,7 @@ def read_reply(data: bytes) -> Result | Incomplete:
     """Read a reply. No bytes are no effects. Raises BadReply."""
     try:
         reply = Reply.FromString(data)
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:  # the latter in pure Python
         raise BadReply(f"the reply of {len(data)} bytes is no FromFunction: {error}") from error
     if reply.HasField("incomplete_invocation_context"):
         return reply.incomplete_invocation_context
@@ -59,6 +59,6 @@ def read_value(data: bytes, wire: Wire) -> tuple[str, bytes]:
             packed = wire_v2_pb2.Value.FromString(data)
             return packed.typename, packed.value
         value = wire_v3_pb2.Value.FromString(data)
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:  # the latter in pure Python
         raise BadReply(f"a value of {len(data)} bytes cannot be read: {error}") from error
     return value.typename, value.value

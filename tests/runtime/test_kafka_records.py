@@ -32,7 +32,7 @@ def test_a_record(typename: str) -> None:
     [
         (row(b"x", "t/other"), "it is 't/other', and a Kafka egress takes records that KafkaEgress makes"),
         (row(KafkaProducerRecord(key="k")), "it names no topic"),
-        (row(b"\xff"), "its 1 bytes are no Kafka record: Error parsing message"),
+        (row(b"\xff"), "its 1 bytes are no Kafka record: "),
     ],
 )
 def test_no_record(given: RecordRow, says: str) -> None:

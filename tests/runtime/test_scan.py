@@ -204,5 +204,5 @@ def test_not_utf8() -> None:
     """A name that is no text is refused by protobuf, and is none that was seen."""
     data = b"\xa2\x06\x0d\x0a\x0b\x08\x01\x12\x01\xff\x1a\x04abcd"
     assert READERS["v2"].scan(data) is None
-    with pytest.raises((DecodeError, BadReply, KeyError)):
+    with pytest.raises((DecodeError, UnicodeDecodeError, BadReply, KeyError)):
         READERS["v2"].parse(data)
