@@ -119,7 +119,7 @@ class Cell:
         try:
             return AnyPb.FromString(data)
         except Exception as error:
-            raise undecodable_state(self.spec.name, ANY, error) from error
+            raise _undecodable(self.spec.name, ANY, error) from error
 
     def write_any(self, value: object) -> None:
         """Set the packed value (an Any), or delete it (None). Raises StateError, also for an Any of another type."""
@@ -170,12 +170,7 @@ class Cell:
         """Write down what was changed."""
         spec, received, change = self.spec, self._received, self._change
         if change is ASSIGNED and self.live:  # and not None: that would have been a deletion
-            type = spec.type
-            try:
-                data = type.encode(self.value)
-            except SendError:
-                data = encoded(spec, self.value)  # raises it with the name of the state
-            reply.write_state(spec.name, type.typename, data)
+            reply.write_state(spec.name, spec.type.typename, encoded(spec, self.value))
             return
         if change is _NONE and (not self.live or spec.type.immutable):
             return  # it was at most looked at
@@ -207,7 +202,7 @@ class Cell:
 
     def _refuse_ended(self) -> None:
         if self._change is _ENDED:
-            raise ended(self.spec.name)
+            raise _ended(self.spec.name)
 
 
 class Cells:
@@ -241,7 +236,7 @@ class Cells:
         if cell is None:
             spec = self._specs[index]
             if self.ended:
-                raise ended(spec.name)
+                raise _ended(spec.name)
             cell = self.opened[index] = self._new_cell(spec, self.load(index, spec))
         return cell
 
@@ -249,7 +244,7 @@ class Cells:
         """Return a declared value that was not looked at yet: `open` and `load`, without the calls."""
         spec = self._specs[index]
         if self.ended:
-            raise ended(spec.name)
+            raise _ended(spec.name)
         stored = self.load(index, spec)
         cell = self.opened[index] = Cell(spec, stored)
         if stored is None or stored[0] != spec.type.typename:
@@ -257,7 +252,7 @@ class Cells:
         try:
             value = cell.value = spec.type.decode(stored[1])
         except Exception as error:
-            raise undecodable_state(spec.name, stored[0], error) from error
+            raise _undecodable(spec.name, stored[0], error) from error
         cell.live = True
         return value
 
@@ -287,7 +282,7 @@ class Cells:
     def _undeclared(self, name: str) -> Cell:
         check_name(name)
         if self.ended:
-            raise ended(name)
+            raise _ended(name)
         return self._new_cell(_Undeclared(name), self.load_undeclared(name))
 
     def _new_cell(self, spec: Declared, stored: Stored | None) -> Cell:
@@ -350,7 +345,7 @@ def check_name(name: object) -> None:
         raise StateError(msg)
 
 
-def ended(name: str) -> ContextError:
+def _ended(name: str) -> ContextError:
     return ContextError(f"state {name!r} belongs to an invocation that has ended")
 
 
@@ -372,8 +367,8 @@ def _decoded(spec: Declared, typename: str, data: bytes) -> Any:
     try:
         return decode(data)
     except Exception as error:
-        raise undecodable_state(spec.name, typename, error) from error
+        raise _undecodable(spec.name, typename, error) from error
 
 
-def undecodable_state(name: str, typename: str, error: Exception) -> UndecodableState:
+def _undecodable(name: str, typename: str, error: Exception) -> UndecodableState:
     return UndecodableState(f"state {name!r} cannot be read as {short(typename)}: {reason(error)}")

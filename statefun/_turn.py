@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import CoroutineType
 from typing import Any, cast
 
-from statefun._cells import Cell, Declared, ended, undecodable_state
+from statefun._cells import Declared
 from statefun._dispatch import undecodable
 from statefun._surroundings import ENDED, Surroundings
 from statefun._type import short
@@ -201,30 +201,6 @@ class Turn(Surroundings):
         if stored is not None and stored[0] != spec.type.typename:
             self._refuse_other_type(spec, stored[0])
         return stored
-
-    def look(self, index: int) -> Any:
-        """Return a declared value that was not looked at yet: `load` and what Cells.look does, without the calls."""
-        spec = self._specs[index]
-        if self.ended:
-            raise ended(spec.name)
-        position, states = self._order[index], self._states
-        entry = states[position] if position < len(states) else None
-        if entry is None or entry.state_name != spec.name:
-            entry = self._find(spec.name)
-        stored = self.wire.stored(entry, spec.type.typename)
-        cell = self.opened[index] = Cell(spec, stored)
-        if stored is None:
-            return cell.load()
-        type = spec.type
-        if stored[0] != type.typename:
-            self._refuse_other_type(spec, stored[0])
-            return cell.load()
-        try:
-            value = cell.value = type.decode(stored[1])
-        except Exception as error:
-            raise undecodable_state(spec.name, stored[0], error) from error
-        cell.live = True
-        return value
 
     def _refuse_other_type(self, spec: Declared, typename: str) -> None:
         """Refuse what is stored under another typename, which fails the job in v3 when it is written."""
