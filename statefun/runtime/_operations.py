@@ -77,14 +77,15 @@ class Operations:
 
         That one was sent is written down in the same commit: `key` tells it from others.
         """
-        return [self._replay(letter, again=again) for letter in letters]
+        known: Mapping[str, str] = {} if again else self._store.positions()
+        return [self._replay(letter, known, again=again) for letter in letters]
 
-    def _replay(self, letter: Mapping[str, Json], *, again: bool) -> Json:
+    def _replay(self, letter: Mapping[str, Json], known: Mapping[str, str], *, again: bool) -> Json:
         plan = self._engine.plan(str(letter["function"]))
         if plan is None:
             return "unknown"
         mark, positions = f"{REPLAYED}{letter['key']}", self._engine.boxes.delta.positions
-        if not again and (mark in positions or mark in self._store.positions()):
+        if not again and (mark in positions or mark in known):
             return "already"
         caller = cast("Sequence[str] | None", letter["caller"])
         headers = cast("Sequence[tuple[str, str | None]]", letter["headers"])
