@@ -140,7 +140,7 @@ class Fields(logging.Filter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people, the fields at its end: [example/greeter/bob Login, 1 of a batch of 3, 1f-a]."""
+    """A line for people, the fields at its end: [example/greeter/bob Login, batch of 3, 1f-a]."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's name
         """Write the line, without what is below it."""
