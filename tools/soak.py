@@ -285,7 +285,7 @@ def port_of(process: subprocess.Popen[bytes], log: Path) -> int:
     end = time.monotonic() + 60
     while True:
         over = process.poll() is not None or time.monotonic() > end
-        if found := re.search(r"http:/[/]127\.0\.0\.1:(\d+)", log.read_text()):
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()):
             return int(found[1])
         if over:
             raise Lost(f"it did not start (status {process.returncode}):\n{log.read_text()}")
