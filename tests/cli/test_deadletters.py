@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,19 +12,13 @@ import pytest
 from shop_pb2 import Login
 
 from statefun import Address, Context, KafkaEgress, KinesisEgress, MessageEgress, StatefulFunctions
-from statefun._clock import VirtualClock, WallClock
 from statefun._proto.wire_v3_pb2 import ToFunction
-from statefun.cli import main
 from statefun.failures import DeadLetter, DeadLetterEgress, dead_letter
-from statefun.runtime._assembly import Runtime
-from statefun.runtime._control import ControlServer
 from statefun.runtime._dead_letters import Found, letters_in_file, letters_of_records
-from statefun.runtime._driver import Driver
-from statefun.runtime._operations import Operations
 from statefun.runtime._plans import Wire
 from statefun.runtime._requests import argument, headers_field
-from statefun.runtime._session import run_driver
 from statefun.runtime._store import RecordRow
+from tests.runtime.commands import Say, running
 
 DEAD = MessageEgress[DeadLetter]("t/dead")
 BAD: set[str] = set()
@@ -52,55 +43,6 @@ def app(egress: DeadLetterEgress | KinesisEgress[DeadLetter] = DEAD) -> Stateful
     return functions
 
 
-@contextmanager
-def running(
-    folder: Path, functions: StatefulFunctions | None = None, wire: Wire = "v3"
-) -> Generator[Driver, None, None]:
-    """Let a runtime work in a folder, in a thread, until the end."""
-    started = threading.Event()
-    made: list[Driver] = []
-    loop = asyncio.new_event_loop()
-
-    async def go() -> None:
-        with Runtime.in_process(functions or app(), folder, wire=wire) as runtime:
-            clock = WallClock(0)
-            runtime.use_clock(VirtualClock(5_000))  # so that the time of a letter is known
-            driver = Driver(runtime.pump, clock)
-            control = ControlServer(driver, Operations(runtime.engine, runtime.store, runtime.values, clock), folder)
-            made.append(driver)
-            loop.call_later(0.05, started.set)
-            await run_driver(driver, beside=[control.serve])
-
-    thread = threading.Thread(target=loop.run_until_complete, args=[go()])
-    thread.start()
-    started.wait(5)
-    try:
-        yield made[0]
-    finally:
-        loop.call_soon_threadsafe(made[0].stop)
-        thread.join(10)
-        loop.close()
-
-
-class Say:
-    """Runs commands, and returns what they print."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-        self._capsys = capsys
-        self._folder = folder
-        self.errors = ""
-
-    def __call__(self, *words: str, status: int = 0) -> str:
-        assert main([*words, "--data", str(self._folder)]) == status
-        printed = self._capsys.readouterr()
-        self.errors = printed.err
-        return printed.out
-
-    def rows(self, *words: str, status: int = 0) -> list[dict[str, object]]:
-        """Return what `statefun deadletters` prints for programs."""
-        return [json.loads(line) for line in self("deadletters", *words, "--json", status=status).splitlines()]
-
-
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Say:
     """Return what runs commands on a folder, on a terminal that is wide enough."""
@@ -113,7 +55,7 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 def fail(say: Say, tmp_path: Path, functions: StatefulFunctions | None = None, wire: Wire = "v3") -> None:
     """Let three messages fail: of an ingress, of a function, and one of protobuf."""
     BAD.update(("x", "y", "u"))
-    with running(tmp_path / "data", functions, wire):
+    with running(tmp_path / "data", functions or app(), wire=wire, told=5_000):
         say("send", "t/f/a", '"x"', "--type", "string")
         say("send", "t/front/1", '"y"')
         say("send", "t/f/b", '{"userId": "u"}', "--type", "shop.Login")
@@ -129,17 +71,17 @@ def test_list(say: Say, tmp_path: Path) -> None:
         " 2  1970-01-01 00:00:05Z  t/f/by-front  string             1  ValueError: no y",
         " 3  1970-01-01 00:00:05Z  t/f/b         shop.Login         1  ValueError: no u",
     ]
-    assert say.rows("ls", "--limit", "1") == [
+    assert say.rows("deadletters", "ls", "--limit", "1") == [
         {
             "nr": 1, "egress": "t/dead", "at": 5_000, "address": "t/f/a", "caller": None,
             "type": "io.statefun.types/string", "attempts": 1, "error": "ValueError: no x", "replayed": None,
         }
     ]  # fmt: skip
-    assert [row["nr"] for row in say.rows("ls", "--function", "t/f")] == [1, 2, 3]
+    assert [row["nr"] for row in say.rows("deadletters", "ls", "--function", "t/f")] == [1, 2, 3]
     assert say("deadletters", "ls", "--function", "t/front") == (
         f"There is no dead letter among the records of {tmp_path / 'data'}.\n"
     )
-    assert say.rows("ls", "--egress", "t/other") == []
+    assert say.rows("deadletters", "ls", "--egress", "t/other") == []
 
 
 def test_show(say: Say, tmp_path: Path) -> None:
@@ -150,7 +92,7 @@ def test_show(say: Say, tmp_path: Path) -> None:
         't/f/by-front failed 1 time at 1970-01-01 00:00:05Z\ncaller: t/front/1\nerror: ValueError: no y\n\nstring: "y"'
     )
     assert shown.endswith("ValueError: no y\nat all\n")
-    (row,) = say.rows("show", "3")
+    (row,) = say.rows("deadletters", "show", "3")
     assert (row["value"], row["caller"], row["headers"], row["text"]) == ({"userId": "u"}, None, [], "no u\nat all")
     say("deadletters", "show", "9", status=1)
     assert say.errors == "statefun deadletters: there is no dead letter 9: `statefun deadletters ls` lists them\n"
@@ -162,9 +104,9 @@ def test_replay(say: Say, tmp_path: Path, wire: Wire, runs: bool) -> None:
     """A message is sent again as its caller sent it, by a runtime that runs or for the next run; and only once."""
     fail(say, tmp_path, wire=wire)
     assert say("deadletters", "replay", "--all", "--dry-run").splitlines()[0] == "1  t/f/a  would be sent"
-    with running(tmp_path / "data", wire=wire) if runs else nullcontext():
+    with running(tmp_path / "data", app(), wire=wire) if runs else nullcontext():
         assert say("deadletters", "replay", "1", "2") == "1  t/f/a  sent\n2  t/f/by-front  sent\n"
-        assert say.rows("replay", "--all") == [
+        assert say.rows("deadletters", "replay", "--all") == [
             {"nr": 1, "address": "t/f/a", "outcome": "already"},
             {"nr": 2, "address": "t/f/by-front", "outcome": "already"},
             {"nr": 3, "address": "t/f/b", "outcome": "sent"},
@@ -173,10 +115,10 @@ def test_replay(say: Say, tmp_path: Path, wire: Wire, runs: bool) -> None:
             "3  t/f/b  not sent: it was sent again before; --again sends it once more"
         )
         say("deadletters", "replay", "1", "--again")
-    with running(tmp_path / "data", wire=wire):
+    with running(tmp_path / "data", app(), wire=wire):
         pass
     assert sorted(SEEN, key=str) == [("u", None), ("x", None), ("x", None), ("y", "t/front/1")]
-    assert None not in [row["replayed"] for row in say.rows("ls")]
+    assert None not in [row["replayed"] for row in say.rows("deadletters", "ls")]
     assert "sent again at 2" in say("deadletters", "show", "1")
 
 
@@ -191,7 +133,7 @@ def test_replay_what_cannot_be(say: Say, tmp_path: Path) -> None:
     with running(tmp_path / "data", other):
         assert say("deadletters", "replay", "1", status=1) == ""
         assert say.errors == "1  t/f/a  not sent: there is no function 't/f' here\n"
-    assert say.rows("replay", "1", "--dry-run", status=1)[0]["outcome"] == "unknown"
+    assert say.rows("deadletters", "replay", "1", "--dry-run", status=1)[0]["outcome"] == "unknown"
     say("deadletters", "replay", status=1)
     assert say.errors == (
         "statefun deadletters: say which: their numbers, as `statefun deadletters ls` prints them, or --all\n"
@@ -209,7 +151,7 @@ def test_records_of_other_systems(
 ) -> None:
     """A letter is found in a Kafka or Kinesis record, too."""
     fail(say, tmp_path, app(egress))
-    assert [row["address"] for row in say.rows("ls")] == ["t/f/a", "t/f/by-front", "t/f/b"]
+    assert [row["address"] for row in say.rows("deadletters", "ls")] == ["t/f/a", "t/f/by-front", "t/f/b"]
 
 
 LETTER = DeadLetter(
@@ -232,7 +174,7 @@ def test_a_file(say: Say, tmp_path: Path) -> None:
         '{"value":' + encoded(LETTER._replace(error=5)) + "}\n"  # type: ignore[arg-type]  # a letter of somebody else
         '{"base64":"!"}\n'
     )
-    rows = say.rows("ls", "--file", str(file))
+    rows = say.rows("deadletters", "ls", "--file", str(file))
     assert say.errors == f"(4 lines of {file} hold no dead letter)\n"
     assert [(row["nr"], row["at"]) for row in rows] == [(1, 1767312000000), (5, 1767312000000)]
     shown = say("deadletters", "show", "1", "--file", str(file))
@@ -242,7 +184,7 @@ def test_a_file(say: Say, tmp_path: Path) -> None:
     assert say.errors.endswith(
         f"there is no data in {tmp_path / 'data'}: `statefun run` makes it, --data names another folder\n"
     )
-    with running(tmp_path / "data"):
+    with running(tmp_path / "data", app()):
         say("deadletters", "replay", "1", "--file", str(file))
     assert SEEN == [("x", None)]
 

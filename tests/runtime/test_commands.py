@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import socket
@@ -19,13 +18,12 @@ import pytest
 from shop_pb2 import Login
 
 from statefun import Context, MessageEgress, State, StatefulFunctions
-from statefun._clock import RecordClock, WallClock
+from statefun._clock import RecordClock
 from statefun.cli import main
 from statefun.runtime._assembly import Runtime
-from statefun.runtime._control import ControlServer, ask, is_running
-from statefun.runtime._driver import Driver
+from statefun.runtime._control import ask, is_running
 from statefun.runtime._operations import OperationError, Operations
-from statefun.runtime._session import run_driver
+from tests.runtime.commands import Say, running
 
 OUT = MessageEgress[str]("t/out")
 
@@ -59,40 +57,12 @@ def app() -> StatefulFunctions:
     return functions
 
 
-@contextmanager
-def running(folder: Path) -> Generator[Driver, None, None]:
-    """Let a runtime work in a folder, in a thread, until the end."""
-    started = threading.Event()
-    made: list[Driver] = []
-    loop = asyncio.new_event_loop()
-
-    async def go() -> None:
-        with Runtime.in_process(app(), folder) as runtime:
-            clock = WallClock(int(runtime.store.meta("clock offset") or 0))
-            driver = Driver(runtime.pump, clock)
-            operations = Operations(runtime.engine, runtime.store, runtime.values, clock)
-            control = ControlServer(driver, operations, folder)
-            made.append(driver)
-            loop.call_later(0.05, started.set)
-            await run_driver(driver, beside=[control.serve])
-
-    thread = threading.Thread(target=loop.run_until_complete, args=[go()])
-    thread.start()
-    started.wait(5)
-    try:
-        yield made[0]
-    finally:
-        loop.call_soon_threadsafe(made[0].stop)
-        thread.join(10)
-        loop.close()
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Return a folder that an app has worked in."""
     BAD.clear()
     folder = tmp_path / "data"
-    with running(folder):
+    with running(folder, app()):
         send(folder, "t/f/a", '"x"', "string")
         send(folder, "t/f/b", '"remind"', "string")
         send(folder, "t/f/b", '{"userId": "u"}', "shop.Login")
@@ -102,25 +72,6 @@ def data(tmp_path: Path) -> Path:
 def send(folder: Path, to: str, value: str, type: str) -> None:
     """Send a message by the command."""
     assert main(["send", to, value, "--type", type, "--data", str(folder)]) == 0
-
-
-class Say:
-    """Runs commands and returns what they print."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-        self.capsys = capsys
-        self.folder = folder
-        self.errors = ""
-
-    def __call__(self, *words: str, status: int = 0) -> str:
-        assert main([*words, "--data", str(self.folder)]) == status
-        printed = self.capsys.readouterr()
-        self.errors = printed.err
-        return printed.out
-
-    def rows(self, *words: str) -> list[dict[str, object]]:
-        """Return what a command prints for programs."""
-        return [json.loads(line) for line in self(*words, "--json").splitlines()]
 
 
 @pytest.fixture
@@ -136,7 +87,7 @@ def maybe_running(folder: Path, *, runs: bool) -> Generator[None, None, None]:
     if not runs:
         yield
         return
-    with running(folder):
+    with running(folder, app()):
         assert is_running(folder)
         yield
 
@@ -172,7 +123,7 @@ def test_state(say: Say, runs: bool) -> None:
         assert say("state", "get", "t/f/b", "n", status=1) == "t/f/b has no state 'n'\n"
         say("state", "set", "t/f/a", "n", '"x"', status=1)
         assert say.errors == 'statefun state: "x" cannot become long: it is text, not a whole number\n'
-    with running(say.folder):
+    with running(say.folder, app()):
         send(say.folder, "t/f/a", '"y"', "string")
     say.capsys.readouterr()
     assert say("state", "get", "t/f/a", "n") == "8\n"
@@ -189,7 +140,7 @@ def test_delayed(say: Say, runs: bool) -> None:
         say("delayed", "fire", str(row["seq"]))
         assert say("delayed", "ls") == "No message is delayed.\n"
         say("delayed", "fire", str(row["seq"]), status=1)
-    with running(say.folder):
+    with running(say.folder, app()):
         wait_for(say, "b now 2")
 
 
@@ -206,7 +157,7 @@ def test_time(say: Say, runs: bool) -> None:
     """Time is moved on: what becomes due is delivered, now or when the runtime runs again; the offset stays."""
     with maybe_running(say.folder, runs=runs):
         say("time", "advance", "3h")
-    with running(say.folder):
+    with running(say.folder, app()):
         wait_for(say, "b now 2")
     assert say("time", "now") > "2024"
     with pytest.raises(SystemExit):
@@ -218,7 +169,7 @@ def test_time(say: Say, runs: bool) -> None:
 def test_failures(say: Say, runs: bool) -> None:
     """What fails is listed, shown with its message and state, tried again, and skipped."""
     BAD.update({"bad", "worse"})
-    with running(say.folder):
+    with running(say.folder, app()):
         send(say.folder, "t/f/a", '"bad"', "string")
         send(say.folder, "t/f/a", '"worse"', "string")
     say.capsys.readouterr()
@@ -237,7 +188,7 @@ def test_failures(say: Say, runs: bool) -> None:
         say("failures", "skip", "t/f/nobody", status=1)
         assert say.errors == "statefun failures: t/f/nobody is not failing\n"
     BAD.clear()
-    with running(say.folder):
+    with running(say.folder, app()):
         wait_for(say, "a worse 2")
     assert say("failures", "ls") == "Nothing fails.\n"
     assert say("failures", "show", "t/f/a", status=1) == "t/f/a is not failing\n"
@@ -256,7 +207,7 @@ def test_send(say: Say, runs: bool) -> None:
         assert say.errors == "statefun send: say the type of the message: t/f takes string, shop.Login\n"
         say("send", "t/nobody/c", '"hello"', "--type", "string", status=1)
         assert say.errors == "statefun send: there is no function 't/nobody' (t/f)\n"
-    with running(say.folder):
+    with running(say.folder, app()):
         wait_for(say, "c hello 1")
     assert "c hello 1" in say("tail", "-n", "1")
     assert say("inbox", "ls") == "No message waits.\n"
@@ -300,7 +251,7 @@ def test_the_doctor_and_the_installation(say: Say, monkeypatch: pytest.MonkeyPat
 
 def test_reset(say: Say) -> None:
     """A reset forgets everything, but not under a runtime that works."""
-    with running(say.folder):
+    with running(say.folder, app()):
         say("reset", status=1)
         assert say.errors.startswith("statefun reset: another runtime works in ")
     assert say("reset") == f"The data in {say.folder} is gone.\n"
@@ -313,7 +264,7 @@ def test_reset(say: Say) -> None:
 
 def test_the_door_asks_for_its_token(data: Path) -> None:
     """Whoever does not know the token of the control door is let do nothing."""
-    with running(data):
+    with running(data, app()):
         file = data / "control.json"
         assert file.stat().st_mode & 0o077 == 0
         known = json.loads(file.read_text())
@@ -325,7 +276,7 @@ def test_the_door_asks_for_its_token(data: Path) -> None:
 def test_retry(say: Say) -> None:
     """A failing address is tried again when somebody asks, and heals; one that does not fail is not tried."""
     BAD.add("bad")
-    with running(say.folder):
+    with running(say.folder, app()):
         send(say.folder, "t/f/a", '"bad"', "string")
         wait_failing(say)
         BAD.clear()
@@ -348,7 +299,7 @@ def wait_failing(say: Say) -> None:
 def test_what_the_doctor_finds(say: Say) -> None:
     """The doctor names failing addresses, skipped messages, and messages for a function that is gone."""
     BAD.add("bad")
-    with running(say.folder):
+    with running(say.folder, app()):
         send(say.folder, "t/f/a", '"bad"', "string")
         wait_failing(say)
         say("failures", "skip", "t/f/a")
@@ -421,7 +372,7 @@ def test_follow(say: Say) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline(), process.stdout.readline()]
-        with running(say.folder):
+        with running(say.folder, app()):
             send(say.folder, "t/f/c", '"hello"', "string")
         lines.append(process.stdout.readline())
         process.send_signal(signal.SIGINT)
@@ -432,7 +383,7 @@ def test_follow(say: Say) -> None:
 
 def test_operations_that_are_none(data: Path) -> None:
     """The control door answers an operation that it does not have with an error, and nothing that is no request."""
-    with running(data):
+    with running(data, app()):
         with pytest.raises(OperationError, match=r"^there is no operation 'dance'$"):
             ask(data, "dance", {})
         port = json.loads((data / "control.json").read_text())["port"]
