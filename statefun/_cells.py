@@ -223,7 +223,7 @@ def decoded_cell(spec: Declared, received: Stored, value: Any) -> Cell:
     """Make the cell of a value that is decoded already."""
     cell = _new_cell(Cell)  # past Cell.__init__, which costs more than a call
     cell.spec, cell.live, cell.value = spec, True, value
-    cell._received, cell._change, cell._before = received, _NONE, None
+    cell._received, cell._change, cell._before = received, _NONE, None  # noqa: SLF001 -- what its __init__ does
     return cell
 
 

@@ -12,10 +12,10 @@ from statefun._cells import Cell, Cells
 from statefun._specs import ValueSpec
 from statefun.address import Address
 from statefun.errors import ContextError
-from statefun.state import State, new_state, set_cells
 
 if TYPE_CHECKING:
     from statefun.protocol import Batch, Reply, Wire
+    from statefun.state import State
 
 __all__ = ["ENDED", "Owner", "Surroundings"]
 
@@ -26,6 +26,8 @@ class Owner(Protocol):
     typename: str
     all_specs: tuple[ValueSpec[Any, Any], ...]
     by_name: dict[str, int]
+    closed: list[Cell | None]
+    """What is open of its state after a batch: nothing, and nothing is written into it."""
 
     @property
     def state_class(self) -> type[State]:
@@ -71,17 +73,11 @@ class Surroundings(Cells):
             found = self._address = Address(target.namespace, target.type, target.id)
         return found
 
-    def make_state(self) -> State:
-        """Make the stored values look as the class that the function declares; once, it is kept in `made_state`."""
-        found = self.made_state = new_state(self.function.state_class)
-        set_cells(found, self)
-        return found
-
     def end(self) -> None:
         """Let every later look at a value raise ContextError."""
         # what Cells.end does, without the call
         self.ended = True
-        self.opened = [None] * len(self.opened)
+        self.opened = self.function.closed
         if self._handed:
             self.end_handles()
         self.made_state = None  # it holds the cells, which are this: a cycle would keep the whole request alive

@@ -19,7 +19,7 @@ from statefun.address import Address
 from statefun.egress import KAFKA_RECORD, Egress, KafkaEgress, MessageEgress
 from statefun.errors import SendError, StateError, UndeclaredState, UnsendableError, with_help
 from statefun.references import Envelope, Target, no_identity
-from statefun.state import State, ValueSpec
+from statefun.state import State, ValueSpec, new_state, set_cells
 from statefun.types import Sendable, Type, for_value
 
 if TYPE_CHECKING:
@@ -91,8 +91,11 @@ class Context(Generic[S_co]):
     def state(self) -> S_co:
         """The stored values of this function at this address."""
         around = self._around
-        # of the class that bind read from the hint; the second look makes it
-        return around.made_state or around.make_state()  # type: ignore[return-value]
+        state = around.made_state
+        if state is None:  # of the class that bind read from the hint
+            state = around.made_state = new_state(around.function.state_class)
+            set_cells(state, around)
+        return state  # type: ignore[return-value]
 
     @overload
     def __getitem__(self, key: str) -> AnyPb | None: ...

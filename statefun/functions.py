@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from statefun import _hints
+from statefun._cells import Cell
 from statefun._type import Type, short
 from statefun._variables import TypeVar
 from statefun.address import split_typename
@@ -87,6 +88,8 @@ class StatefulFunction(FunctionRef[M_contra], Generic[M_contra, S_contra, R_co])
             names = [spec.name for spec in self.all_specs]
             twice = next(name for name in names if names.count(name) > 1)
             raise BindError(typename, describe(fn), f"the state {twice!r} is declared twice")
+        self.closed: list[Cell | None] = [None] * len(self.all_specs)
+        """What is open of its state when a batch is over: one list for all of them, never written to."""
         self.learned: tuple[str, ...] = ()
         """The states that it was seen to use without declaring them (v3 has to be asked for each)."""
         self.located: tuple[int, list[int]] = (-1, [])

@@ -179,10 +179,12 @@ class EncodedReply:
 
     def encode(self) -> bytes:
         """Return the bytes of the reply: none at all where there is no effect."""
-        parts = self._mutations + self._messages + self._delayed + self._egress
+        parts = self._mutations + self._messages
+        if self._delayed or self._egress:
+            parts += self._delayed + self._egress
         if len(parts) < _FEW and not self._has_large:
             body = b"".join(parts)  # copied once more below, which costs less than adding up
-            return b"\xa2\x06%b%b" % (VARINTS[len(body)], body) if body else b""
+            return b"\xa2\x06" + VARINTS[len(body)] + body if body else b""
         if not parts:
             return b""  # what was large was rolled back
         parts.insert(0, b"\xa2\x06" + varint(sum(map(len, parts))))

@@ -255,6 +255,7 @@ class _Owner:
         self.state_class = state_class
         self.all_specs = specs_of(state_class)
         self.by_name = state_class.__statefun_state__.by_name
+        self.closed: list[Cell | None] = [None] * len(self.all_specs)
 
 
 class _HandMade(Surroundings):
