@@ -168,11 +168,17 @@ class FileSource:
     def _has_lines(self) -> bool:
         """Tell whether there is a line, when more was read if need be."""
         while self._taken == len(self._lines):
-            if not self._fill():
-                rest = self._buffer[self._at :]
-                if not rest or self._follow:
-                    return False
-                self._lines, self._taken = [rest], 0
+            if not (self._fill() or self._cut_rest()):
+                return False
+        return True
+
+    def _cut_rest(self) -> bool:
+        """Let the last line of a file be one without its newline; tell whether there is any."""
+        rest = self._buffer[self._at :]
+        if not rest or self._follow:
+            return False
+        self._lines = [rest]
+        self._taken = 0
         return True
 
     def _fill(self) -> bool:
