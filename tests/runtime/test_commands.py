@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -20,9 +21,12 @@ from shop_pb2 import Login
 from statefun import Context, MessageEgress, State, StatefulFunctions
 from statefun._clock import RecordClock
 from statefun.cli import main
-from statefun.runtime._assembly import Runtime
+from statefun.runtime._assembly import DATABASE, Runtime
 from statefun.runtime._control import ask, is_running
+from statefun.runtime._delta import Delta
 from statefun.runtime._operations import OperationError, Operations
+from statefun.runtime._outbox import PREFIX, Held, Progress
+from statefun.runtime._sqlite import SqliteStore
 from tests.runtime.commands import Say, running
 
 OUT = MessageEgress[str]("t/out")
@@ -222,6 +226,21 @@ def test_status(say: Say, runs: bool) -> None:
             "running": runs, "states": 3, "delayed": 1, "failing": 0, "wire": "v3",
         }  # fmt: skip
         assert f"{'A' if runs else 'No'} runtime works in {say.folder}" in say("status")
+
+
+def test_held(say: Say) -> None:
+    """The status names an egress that waits for a decision, and the decision is done."""
+    why = "Kafka takes no record 2: topic 'out', key 'k', too large"
+    held = Progress(sent=1, held=Held(why="refused", text=why, upto=2))
+    with contextlib.closing(SqliteStore(say.folder / DATABASE)) as store:
+        store.start()
+        store.commit(Delta(positions={f"{PREFIX}t/out": held.to_json()}))
+    assert say.rows("status")[0]["held"] == {"t/out": why}
+    assert say("status").endswith(f"\negress t/out is held: {why} (statefun egress resend|confirm t/out)\n")
+    assert [row["held"] for row in say.rows("egress", "ls")] == [why]
+    assert say("egress", "resend", "t/out") == ""
+    (row,) = say.rows("egress", "ls")
+    assert (row["held"], say.rows("status")[0]["held"]) == (why, {"t/out": why})
 
 
 def test_tail(say: Say) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import os
@@ -184,6 +185,34 @@ def test_refused(folder: Path, words: tuple[str, ...], said: str) -> None:
     with Process(folder, *words) as process:
         assert process.end() == 1
     assert process.wait_for("^statefun run: ", process.said).string.startswith(f"statefun run: {said}")
+
+
+def test_metrics(folder: Path) -> None:
+    """With --metrics what the functions do is counted, and Prometheus reads it on a port."""
+    with Process(folder, "app:functions", "--port", "0", "--metrics", "0") as process:
+        found = process.wait_for(r"^metrics on http://127\.0\.0\.1:(\d+)/metrics$", process.said)
+        port = process.port()
+        for text in ("x", "bad"):
+            assert post(port, "/t/f/me", text)[0] == 202
+        process.wait_for("^WARNING", process.said)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)) as connection:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        assert process.end(signal.SIGTERM) == 130
+    shown = [
+        re.match(r'statefun_(\w+)_total{function="t/f",.*type="io.statefun.types/string"} (.*)', line) for line in lines
+    ]
+    counted = {found[1]: found[2] for found in shown if found is not None}
+    assert counted == {"failures": "1.0", "invocations": "1.0"}
+
+
+def test_metrics_of_functions_elsewhere(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Functions that are called over HTTP are measured where they are served."""
+    assert main(["run", str(folder / "module.yaml"), "--metrics", "9100"]) == 1
+    assert capsys.readouterr().err == (
+        "statefun run: --metrics counts functions that run in this process\n"
+        "  help: measure them where they are served: statefun serve --metrics\n"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from statefun import Context, StatefulFunctions
+from statefun import AsyncRequestReplyHandler, Context, RequestReplyHandler, StatefulFunctions
 from statefun.serving import LambdaDoor
 from tests.peer import answer_of
 from tests.served import OCTETS, app_functions, call, visit
@@ -132,6 +132,21 @@ def test_no_http() -> None:
     ) as raised:
         LambdaDoor(app_functions())({"Records": []})
     assert type(raised.value).__name__ == "ConfigError"
+
+
+@pytest.mark.parametrize("handler", [RequestReplyHandler, AsyncRequestReplyHandler])
+def test_a_handler(handler: type[RequestReplyHandler | AsyncRequestReplyHandler]) -> None:
+    """A handler of either kind, or what is wrapped around one, is served, too."""
+    counted: list[bytes] = []
+
+    class Counting(handler):  # type: ignore[misc, valid-type]  # one of two
+        def __call__(self, request: bytes, /) -> Any:
+            counted.append(request)
+            return super().__call__(request)
+
+    response = LambdaDoor(Counting(app_functions()))(http_api(visit("v3")))
+    assert (response["statusCode"], counted) == (200, [visit("v3")])
+    assert answer_of("v3", base64.b64decode(str(response["body"]))).sent
 
 
 def test_async_functions() -> None:
