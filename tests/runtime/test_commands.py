@@ -27,6 +27,7 @@ from statefun.runtime._delta import Delta
 from statefun.runtime._operations import OperationError, Operations
 from statefun.runtime._outbox import PREFIX, Held, Progress
 from statefun.runtime._sqlite import SqliteStore
+from tests.processes import ended
 from tests.runtime.commands import Say, running
 
 OUT = MessageEgress[str]("t/out")
@@ -388,14 +389,14 @@ def test_states_by_hand(say: Say) -> None:
 def test_follow(say: Say) -> None:
     """A tail that follows shows the records that come, until it is stopped."""
     command = [sys.executable, "-m", "statefun", "tail", "-f", "--json", "--data", str(say.folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with ended(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline(), process.stdout.readline()]
         with running(say.folder, app()):
             send(say.folder, "t/f/c", '"hello"', "string")
         lines.append(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = process.communicate(timeout=20)
     assert [json.loads(line)["value"] for line in lines] == ["a x 1", "b remind 1", "c hello 1"]
     assert (rest, errors, process.returncode) == ("", "", 130)
 
