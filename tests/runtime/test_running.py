@@ -95,7 +95,7 @@ class Process:
 
     def wait_for(self, pattern: str, lines: list[str], count: int = 1) -> re.Match[str]:
         """Return the match of a line, when there are so many that match."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             found = [match for line in list(lines) if (match := re.search(pattern, line))]
             if len(found) >= count:
@@ -111,7 +111,7 @@ class Process:
         """Send it a signal, if any; return its status when it has ended."""
         if number is not None:
             self.process.send_signal(number)
-        status = self.process.wait(20)
+        status = self.process.wait(60)
         for thread in self.threads:
             thread.join(10)
         return status
@@ -348,7 +348,7 @@ def out(folder: Path) -> list[dict[str, object]]:
 
 def until_there(folder: Path, count: int) -> None:
     """Wait for the topics, and for so many records; 20 s at the most."""
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while not (folder / "stub" / "others.jsonl").exists() or len(out(folder)) < count:
         assert time.monotonic() < ends
         time.sleep(0.02)
@@ -454,6 +454,15 @@ def test_what_is_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         return [*found, reloader.asked]
 
     assert asyncio.run(watch()) == [False, False, False, True]
+
+
+def test_a_change_while_it_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What changes after the watch was made and before it began is a change: the app may have been imported between."""
+    monkeypatch.chdir(tmp_path)
+    reloader = Reloader(enabled=True)
+    (tmp_path / "a.py").touch()
+    asyncio.run(asyncio.wait_for(reloader.watch(asyncio.Event()), 60))
+    assert reloader.asked
 
 
 def test_the_end_of_watching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -249,7 +249,7 @@ def test_runtime_client(tmp_path: Path) -> None:
         )
         with process:
             try:
-                assert api.done.wait(15)
+                assert api.done.wait(60)
             finally:
                 process.kill()
         api.shutdown()
