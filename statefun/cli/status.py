@@ -46,6 +46,6 @@ def _held(data: Data) -> dict[str, str]:
     """Return the egresses that send nothing until somebody decides, and why."""
     found: dict[str, str] = {}
     for name, position in sorted(data.store.positions().items()):
-        if name.startswith(PREFIX) and (held := Progress.from_json(position).held) is not None:
-            found[name.removeprefix(PREFIX)] = held.text
+        if name.startswith(PREFIX) and (why := Progress.from_json(position).why_held):
+            found[name.removeprefix(PREFIX)] = why
     return found
