@@ -21,6 +21,7 @@ from shop_pb2 import Login
 from statefun import Context, MessageEgress, State, StatefulFunctions
 from statefun._clock import RecordClock
 from statefun.cli import main
+from statefun.cli._data import Data
 from statefun.runtime._assembly import DATABASE, Runtime
 from statefun.runtime._control import ask, is_running
 from statefun.runtime._delta import Delta
@@ -71,6 +72,10 @@ def data(tmp_path: Path) -> Path:
         send(folder, "t/f/a", '"x"', "string")
         send(folder, "t/f/b", '"remind"', "string")
         send(folder, "t/f/b", '{"userId": "u"}', "shop.Login")
+        until = time.monotonic() + 60
+        while (counts := Data(folder).store.counts()).states < 3 or counts.waiting:  # a send is answered before
+            assert time.monotonic() < until, counts
+            time.sleep(0.01)
     return folder
 
 
@@ -177,6 +182,7 @@ def test_failures(say: Say, runs: bool) -> None:
     with running(say.folder, app()):
         send(say.folder, "t/f/a", '"bad"', "string")
         send(say.folder, "t/f/a", '"worse"', "string")
+        wait_failing(say)
     say.capsys.readouterr()
     with maybe_running(say.folder, runs=runs):
         (row,) = say.rows("failures", "ls")
