@@ -133,12 +133,6 @@ class Job:
         root = told.get("root-exception")
         return None if root is None else str(root)
 
-    def restarts(self) -> int:
-        """Return how many times it has failed and gone on."""
-        job = self.id()
-        got = cast("list[Mapping[str, str]]", self.ask(f"/jobs/{job}/metrics?get=numRestarts"))
-        return int(got[0]["value"]) if got else 0  # it is not there at first
-
     def checkpoints(self) -> Mapping[str, int]:
         """Return how many checkpoints were completed, failed and restored, by these names."""
         told = cast("Mapping[str, Mapping[str, int]]", self.ask(f"/jobs/{self.id()}/checkpoints"))

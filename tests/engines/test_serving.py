@@ -19,22 +19,24 @@ from tests.certificates import make_certificates
 from tests.engines.kafka import Kafka, Record
 from tests.engines.served import App, Served, statefun
 from tests.engines.test_exactly_once import Sender, check
+from tests.engines.ways import FLINK, Way
 
 COUNTING = App("counting:functions", Path(__file__).parent / "apps")
-ASYNC = "StateFun 3.3.0-components-v3-async"
+ASYNC, OKHTTP, FORMAT_2, _ = FLINK
 
 
 @contextlib.contextmanager
 def counting(
-    kafka: Kafka, folder: Path, url: str, change: Callable[[str], str] = str, *, wait: bool = True
+    kafka: Kafka, folder: Path, url: str, way: Way = ASYNC, change: Callable[[str], str] = str
 ) -> Generator[Job]:
-    """Run the counting app, served at a URL, on StateFun 3.3."""
+    """Run the counting app, served at a URL, on a runtime."""
     kafka.renew("numbers", "counted")
     module = folder / "module.yaml"
-    statefun(COUNTING, "module", COUNTING.name, "--endpoint", url, "--kafka", kafka.address, "--transport", "async",
-             "--delivery", "exactly-once", "--output", str(module))  # fmt: skip
+    chosen = ("--transport", way.transport) if way.engine == "flink-3.3" else ()
+    statefun(COUNTING, "module", COUNTING.name, "--runtime", way.module, "--endpoint", url, "--kafka", kafka.address,
+             *chosen, "--delivery", "exactly-once", "--output", str(module))  # fmt: skip
     module.write_text(change(module.read_text()))
-    job = Job.start(folder / "job", module, JobOptions())
+    job = Job.start(folder / "job", module, JobOptions(engine=way.engine))
     try:
         yield job
     finally:
@@ -65,29 +67,29 @@ def over_tls(folder: Path, *arguments: str) -> Generator[Served]:
 
 
 @pytest.mark.feature("TLS", facts="7.5")
-@pytest.mark.way(ASYNC)
+@pytest.mark.way(ASYNC.id)
 def test_tls(kafka: Kafka, folder: Path) -> None:
     """The async transport calls https with the certificates of trust_cacerts."""
     make_certificates(folder)
     change = with_files(folder, trust_cacerts="ca.pem")
-    with over_tls(folder) as function, counting(kafka, folder, function.url, change):
+    with over_tls(folder) as function, counting(kafka, folder, function.url, change=change):
         numbers(kafka, 0, 1)
         assert [one.value for one in kafka.read(["counted"], 2)] == [b"0 1", b"1 2"]
 
 
 @pytest.mark.feature("mutual TLS", facts="7.5")
-@pytest.mark.way(ASYNC)
+@pytest.mark.way(ASYNC.id)
 def test_mutual_tls(kafka: Kafka, folder: Path) -> None:
     """A server that asks for a certificate is called with client_cert; without it, nothing is counted."""
     make_certificates(folder)
     ours = with_files(folder, trust_cacerts="ca.pem", client_cert="client.pem", client_key="client.key")
     with over_tls(folder, "--ssl-ca-certs", str(folder / "ca.pem")) as function:
-        with counting(kafka, folder, function.url, with_files(folder, trust_cacerts="ca.pem")):
+        with counting(kafka, folder, function.url, change=with_files(folder, trust_cacerts="ca.pem")):
             numbers(kafka, 0)
             time.sleep(3)
             assert kafka.read(["counted"], 0) == []
         (folder / "module.yaml").unlink()
-        with counting(kafka, folder, function.url, ours):
+        with counting(kafka, folder, function.url, change=ours):
             numbers(kafka, 0, 1)
             assert [one.value for one in kafka.read(["counted"], 2)] == [b"0 1", b"1 2"]
 
@@ -140,9 +142,9 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-@pytest.mark.feature("a rolling restart of two processes under load", facts="7")
-@pytest.mark.way(ASYNC)
-def test_rolling_restart(kafka: Kafka, folder: Path) -> None:
+@pytest.mark.feature("a rolling restart of two processes under load", facts="8")
+@pytest.mark.parametrize("way", [ASYNC, OKHTTP, FORMAT_2], ids=lambda way: way.id)
+def test_rolling_restart(way: Way, kafka: Kafka, folder: Path) -> None:
     """Both processes are replaced while records come: each is counted once, and the job does not fail."""
     both = [Served(COUNTING, folder / f"served{n}.log", ("--linger", "0.5")) for n in range(2)]
     for one in both:
@@ -150,7 +152,7 @@ def test_rolling_restart(kafka: Kafka, folder: Path) -> None:
     try:
         with (
             Balancer(*(one.port for one in both)) as balancer,
-            counting(kafka, folder, f"http://127.0.0.1:{balancer.port}/statefun") as job,
+            counting(kafka, folder, f"http://127.0.0.1:{balancer.port}/statefun", way) as job,
         ):
             sender = Sender(kafka, rate=500, least=2_000)
             sender.start()
@@ -162,7 +164,7 @@ def test_rolling_restart(kafka: Kafka, folder: Path) -> None:
             finally:
                 records = sender.stop()
             check(kafka.read(["counted"], records), records)
-            assert job.restarts() == 0
+            assert job.failure() is None
     finally:
         for one in both:
             one.end()
