@@ -50,6 +50,8 @@ class JobOptions:
     heap: str = "768m"
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     """Options of Flink, over those in conf/flink-conf.yaml."""
+    jvm: tuple[str, ...] = ()
+    """Options of Java, such as -Djavax.net.ssl.trustStore=..."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Job:
         run: tuple[str, ...] = ("run", "-t", "local", "-p", str(self.options.parallelism))
         run += ("-s", restore.resolve().as_uri()) if restore else ()
         run += tuple(f"-D{name}={value}" for name, value in settings.items())
-        machine = (*JVM, f"-Xmx{self.options.heap}", *OPEN, *LOGGING)
+        machine = (*JVM, f"-Xmx{self.options.heap}", *OPEN, *LOGGING, *self.options.jvm)
         return (*machine, *_front(self.options.engine, run, self.module, self.folder / "module"))
 
     # --- what it says of itself ---
