@@ -22,7 +22,18 @@ from statefun.types import ANY_TYPE
 if TYPE_CHECKING:
     from statefun.protocol import Reply
 
-__all__ = ["ASSIGNED", "Cell", "Cells", "Change", "Declared", "check_name", "encoded"]
+__all__ = [
+    "ASSIGNED",
+    "Cell",
+    "Cells",
+    "Change",
+    "Declared",
+    "check_name",
+    "decoded_cell",
+    "encoded",
+    "ended",
+    "undecodable_state",
+]
 
 
 class Declared(Protocol):
@@ -119,7 +130,7 @@ class Cell:
         try:
             return AnyPb.FromString(data)
         except Exception as error:
-            raise _undecodable(self.spec.name, ANY, error) from error
+            raise undecodable_state(self.spec.name, ANY, error) from error
 
     def write_any(self, value: object) -> None:
         """Set the packed value (an Any), or delete it (None). Raises StateError, also for an Any of another type."""
@@ -202,7 +213,18 @@ class Cell:
 
     def _refuse_ended(self) -> None:
         if self._change is _ENDED:
-            raise _ended(self.spec.name)
+            raise ended(self.spec.name)
+
+
+_new_cell: Callable[[type[Cell]], Cell] = object.__new__
+
+
+def decoded_cell(spec: Declared, received: Stored, value: Any) -> Cell:
+    """Make the cell of a value that is decoded already."""
+    cell = _new_cell(Cell)  # past Cell.__init__, which costs more than a call
+    cell.spec, cell.live, cell.value = spec, True, value
+    cell._received, cell._change, cell._before = received, _NONE, None
+    return cell
 
 
 class Cells:
@@ -236,25 +258,13 @@ class Cells:
         if cell is None:
             spec = self._specs[index]
             if self.ended:
-                raise _ended(spec.name)
+                raise ended(spec.name)
             cell = self.opened[index] = self._new_cell(spec, self.load(index, spec))
         return cell
 
     def look(self, index: int) -> Any:
-        """Return a declared value that was not looked at yet: `open` and `load`, without the calls."""
-        spec = self._specs[index]
-        if self.ended:
-            raise _ended(spec.name)
-        stored = self.load(index, spec)
-        cell = self.opened[index] = Cell(spec, stored)
-        if stored is None or stored[0] != spec.type.typename:
-            return cell.load()
-        try:
-            value = cell.value = spec.type.decode(stored[1])
-        except Exception as error:
-            raise _undecodable(spec.name, stored[0], error) from error
-        cell.live = True
-        return value
+        """Return a declared value that was not looked at yet."""
+        return self.open(index).load()
 
     def named(self, name: str) -> Cell | None:
         """Return the cell of a declared value by its name; None if there is none of this name."""
@@ -282,7 +292,7 @@ class Cells:
     def _undeclared(self, name: str) -> Cell:
         check_name(name)
         if self.ended:
-            raise _ended(name)
+            raise ended(name)
         return self._new_cell(_Undeclared(name), self.load_undeclared(name))
 
     def _new_cell(self, spec: Declared, stored: Stored | None) -> Cell:
@@ -345,7 +355,8 @@ def check_name(name: object) -> None:
         raise StateError(msg)
 
 
-def _ended(name: str) -> ContextError:
+def ended(name: str) -> ContextError:
+    """Say that a value was used after its batch."""
     return ContextError(f"state {name!r} belongs to an invocation that has ended")
 
 
@@ -367,8 +378,9 @@ def _decoded(spec: Declared, typename: str, data: bytes) -> Any:
     try:
         return decode(data)
     except Exception as error:
-        raise _undecodable(spec.name, typename, error) from error
+        raise undecodable_state(spec.name, typename, error) from error
 
 
-def _undecodable(name: str, typename: str, error: Exception) -> UndecodableState:
+def undecodable_state(name: str, typename: str, error: Exception) -> UndecodableState:
+    """Say that what is stored are no bytes of its type."""
     return UndecodableState(f"state {name!r} cannot be read as {short(typename)}: {reason(error)}")

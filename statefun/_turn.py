@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import CoroutineType
 from typing import Any, cast
 
-from statefun._cells import Declared
+from statefun._cells import Declared, decoded_cell, ended, undecodable_state
 from statefun._dispatch import undecodable
 from statefun._surroundings import ENDED, Surroundings
 from statefun._type import short
@@ -190,6 +190,25 @@ class Turn(Surroundings):
         return f"message {position + 1} of {len(invocations)} ({typename})"
 
     # --- state: what Cells asks when a value is first looked at ---
+
+    def look(self, index: int) -> Any:
+        """Return a declared value that was not looked at yet: what `open` and Cell.load do, without the calls."""
+        spec = self._specs[index]
+        if self.ended:
+            raise ended(spec.name)
+        position, states, type = self._order[index], self._states, spec.type
+        entry = states[position] if position < len(states) else None
+        if entry is None or entry.state_name != spec.name:
+            entry = self._find(spec.name)
+        stored = self.wire.stored(entry, type.typename)
+        if stored is None or stored[0] != type.typename:
+            return super().look(index)
+        try:
+            value = type.decode(stored[1])
+        except Exception as error:
+            raise undecodable_state(spec.name, stored[0], error) from error
+        self.opened[index] = decoded_cell(spec, stored, value)
+        return value
 
     def load(self, index: int, spec: Declared, /) -> Stored | None:
         """Return what is stored of a declared value."""

@@ -381,7 +381,7 @@ def test_long_names(wire: Wire) -> None:
 def test_names_are_not_kept_for_ever(make: Callable[[], Any]) -> None:
     """The parts that are remembered are forgotten again when there are too many: names are made at run time, too."""
     made = make()
-    caches = [made._targets, made._values, made._egresses, made._records, reply_module._states]
+    caches = [made._targets, made._values, made._message_frames, made._record_frames, made._state_frames]
     for index in range(reply_module._CACHED + 10):
         made.send(f"a/{index}", "1", f"x/{index}", b"z", None)
         made.egress(f"o/{index}", f"x/{index}", b"z")

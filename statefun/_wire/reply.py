@@ -1,13 +1,14 @@
 """A reply, encoded while its effects are appended (`FromFunction.InvocationResponse`).
 
 Here: what v2 and v3 have in common, which is everything but how a value is written. Ugly for speed: the bytes of a
-message are formatted in one go from cached parts, no protobuf message is built for it, and a payload is copied once,
-when the reply is joined. (With `add()` and attributes a message costs twice as much: benchmarks/peers.)
+message are put together from what was encoded for the last one with an id and a payload of the same sizes, no protobuf
+message is built for it, and a payload is copied once, when the reply is joined. (With `add()` and attributes a message
+costs twice as much, and with its parts formatted anew each time half as much again: benchmarks/peers.)
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from statefun._primitives import VARINTS, varint
 from statefun.address import split_typename
@@ -18,11 +19,13 @@ from statefun.types import Type
 
 __all__ = ["EncodedReply", "keep", "named"]
 
-_CACHED = 4_096  # names that a cache holds before it is emptied: more are made at run time, and would fill the memory
+_CACHED = (
+    4_096  # entries that a cache holds before it is emptied: names are made at run time, and would fill the memory
+)
 _JOINED = 4_096  # bytes up to which a payload is formatted into its message; a larger one stays apart
 _FEW = 16  # parts that are joined before their length is known
-_ONE_BYTE = 128
-_states: dict[str, bytes] = {}  # what stands before the value in the MODIFY of a state
+K = TypeVar("K")
+V = TypeVar("V")
 _RECORD_NAMES = {
     name: known.rpartition(".")[2]
     for known in (KAFKA_RECORD, KINESIS_RECORD)
@@ -48,8 +51,12 @@ class EncodedReply:
     """The package under which the runtime knows Kafka and Kinesis records."""
     _targets: ClassVar[dict[str, bytes]]
     _values: ClassVar[dict[str, bytes]]
-    _egresses: ClassVar[dict[str, bytes]]
-    _records: ClassVar[dict[str, bytes]]
+    _message_frames: ClassVar[dict[tuple[str, str, int, int], tuple[bytes, bytes]]]
+    """What stands around the id of a message, and before its payload: by function, typename and the two sizes."""
+    _record_frames: ClassVar[dict[tuple[str, str, int], bytes]]
+    """What stands before the payload of a record: by egress, typename and size."""
+    _state_frames: ClassVar[dict[tuple[str, str, int], bytes]]
+    """What stands before a stored value: by name, typename and size."""
 
     def __init__(self) -> None:
         self._mutations: list[bytes] = []
@@ -76,28 +83,18 @@ class EncodedReply:
         type: Type[Any] | None,  # noqa: ARG002 -- the recording reply of the test kit decodes with it
     ) -> None:
         """Append an outgoing message (field 2)."""
-        head = self._targets.get(target) or self._target(target)
-        value = self._values.get(typename) or self._value(typename)
         try:
             id_bytes = identity.encode()
         except UnicodeEncodeError as error:
             raise _no_utf8("id", identity, error) from None
-        id_size, size = len(id_bytes), len(data)
-        target_size, value_size = len(head) + id_size + 2, len(value) + size + 1
-        if target_size < _ONE_BYTE and value_size < _ONE_BYTE and id_size and size:
-            total = target_size + value_size + 4
-            if total < _ONE_BYTE:
-                self._messages.append(
-                    b"\x12%c\x0a%c%b\x1a%c%b\x12%c%b%c%b"
-                    % (total, target_size, head, id_size, id_bytes, value_size, value, size, data)
-                )
-            else:
-                self._messages.append(
-                    b"\x12%b\x0a%c%b\x1a%c%b\x12%c%b%c%b"
-                    % (varint(total), target_size, head, id_size, id_bytes, value_size, value, size, data)
-                )
+        size = len(data)
+        key = target, typename, len(id_bytes), size
+        before, between = self._message_frames.get(key) or self._message_frame(*key)
+        if size < _JOINED:
+            self._messages.append(before + id_bytes + between + data)
             return
-        self._append(self._messages, b"\x12", b"", _address(b"\x0a", head, id_bytes), b"\x12", value, data, b"")
+        self._messages += [before + id_bytes + between, data]
+        self._has_large = True
 
     def send_after(
         self,
@@ -111,14 +108,21 @@ class EncodedReply:
     ) -> None:
         """Append a delayed message (field 3)."""
         head = self._targets.get(target) or self._target(target)
-        value = self._values.get(typename) or self._value(typename)
         try:
-            address = _address(b"\x12", head, identity.encode())
+            address = head + named(b"\x1a", identity)
             tail = named(b"\x5a", token) if token else b""
         except UnicodeEncodeError as error:
             raise _no_utf8("id or token", f"{identity}, {token}" if token else identity, error) from None
-        delay = b"\x08" + varint(delay_ms) if delay_ms else b""
-        self._append(self._delayed, b"\x1a", delay, address, b"\x1a", value, data, tail)
+        size = len(data)
+        value = self._value(typename, size)
+        before = b"\x08" + varint(delay_ms) if delay_ms else b""
+        before += b"\x12" + varint(len(address)) + address + b"\x1a" + varint(len(value) + size) + value
+        before = b"\x1a" + varint(len(before) + size + len(tail)) + before
+        if size < _JOINED:
+            self._delayed.append(before + data + tail)
+            return
+        self._delayed += [before, data, tail] if tail else [before, data]
+        self._has_large = True
 
     def cancel(self, token: str) -> None:
         """Append a cancellation (field 3, `is_cancellation_request`)."""
@@ -130,43 +134,20 @@ class EncodedReply:
 
     def egress(self, egress: str, typename: str, data: bytes) -> None:
         """Append a record (field 4); a Kafka or Kinesis record under the name that this version's runtimes know."""
-        head = self._egresses.get(egress) or self._egress_head(egress)
-        value = self._records.get(typename) or self._record(typename)
         size = len(data)
-        if 0 < size < _JOINED:
-            length = VARINTS[size]
-            value_size = len(value) + len(length) + size
-            outer = VARINTS[value_size]
-            total = VARINTS[len(head) + 1 + len(outer) + value_size]
-            # seven parts are joined faster than they are formatted
-            self._egress.append(b"".join((b"\x22", total, head, b"\x1a", outer, value, length, data)))
+        key = egress, typename, size
+        before = self._record_frames.get(key) or self._record_frame(*key)
+        if size < _JOINED:
+            self._egress.append(before + data)
             return
-        self._append(self._egress, b"\x22", head, b"", b"\x1a", value, data, b"")
+        self._egress += [before, data]
+        self._has_large = True
 
     def write_state(self, name: str, typename: str, data: bytes) -> None:
         """Append a MODIFY (field 1)."""
-        head = _states.get(name) or keep(_states, name, b"\x08\x01" + named(b"\x12", name))
         size = len(data)
-        if typename == ANY and self.any_is_bare:
-            value = b""
-        else:
-            value = self._values.get(typename) or self._value(typename)
-            total = len(value) + size + (1 if size < _ONE_BYTE else 2)
-            outer = len(head) + total + (2 if total < _ONE_BYTE else 3)
-            if size and outer < _JOINED:
-                if outer < _ONE_BYTE:
-                    self._mutations.append(b"\x0a%c%b\x1a%c%b%c%b" % (outer, head, total, value, size, data))
-                else:
-                    parts = VARINTS[outer], head, VARINTS[total], value, VARINTS[size], data
-                    self._mutations.append(b"\x0a%b%b\x1a%b%b%b%b" % parts)
-                return
-        # without a payload, its tag goes, too
-        before = (value + VARINTS[size] if value else b"") if size else value[:-1]
-        if not before and not size:
-            self._mutations.append(b"\x0a" + VARINTS[len(head)] + head)
-            return
-        before = b"\x1a" + VARINTS[len(before) + size] + before
-        before = b"\x0a" + VARINTS[len(head) + len(before) + size] + head + before
+        key = name, typename, size
+        before = self._state_frames.get(key) or self._state_frame(*key)
         if size < _JOINED:
             self._mutations.append(before + data)
             return
@@ -213,38 +194,36 @@ class EncodedReply:
         namespace, name = split_typename(typename)
         return keep(self._targets, typename, named(b"\x0a", namespace) + named(b"\x12", name))
 
-    def _egress_head(self, typename: str) -> bytes:
-        return keep(self._egresses, typename, self._target(typename))
+    def _value(self, typename: str, size: int) -> bytes:
+        """Encode what stands before a payload of this size in its value: without a payload, its tag goes, too."""
+        prefix = self._values.get(typename) or keep(self._values, typename, self.value_prefix(typename))
+        return prefix + varint(size) if size else prefix[:-1]
 
-    def _value(self, typename: str) -> bytes:
-        return keep(self._values, typename, self.value_prefix(typename))
+    def _message_frame(self, target: str, typename: str, id_size: int, size: int) -> tuple[bytes, bytes]:
+        """Encode what stands before the id, and between id and payload, in a message where they are of these sizes."""
+        head = self._targets.get(target) or self._target(target)
+        address = head + b"\x1a" + varint(id_size) if id_size else head
+        value = self._value(typename, size)
+        between = b"\x12" + varint(len(value) + size) + value
+        before = b"\x0a" + varint(len(address) + id_size) + address
+        before = b"\x12" + varint(len(before) + id_size + len(between) + size) + before
+        return keep(self._message_frames, (target, typename, id_size, size), (before, between))
 
-    def _record(self, typename: str) -> bytes:
+    def _record_frame(self, egress: str, typename: str, size: int) -> bytes:
+        """Encode what stands before the payload of a record of this size."""
         record = _RECORD_NAMES.get(typename.rpartition("/")[2])
         known = typename if record is None else f"type.googleapis.com/{self.record_namespace}.{record}"
-        return keep(self._records, typename, self.value_prefix(known))
+        value = self._value(known, size)
+        before = (self._targets.get(egress) or self._target(egress)) + b"\x1a" + varint(len(value) + size) + value
+        return keep(self._record_frames, (egress, typename, size), b"\x22" + varint(len(before) + size) + before)
 
-    def _append(
-        self,
-        parts: list[bytes],
-        tag: bytes,
-        first: bytes,
-        second: bytes,
-        value_tag: bytes,
-        value: bytes,
-        data: bytes,
-        tail: bytes,
-    ) -> None:
-        """Append one message of any size: `tag len first second value_tag len value len data tail`."""
-        size = len(data)
-        body = value + varint(size) if size else value[:-1]  # the tag of the payload goes with it
-        before = first + second + value_tag + varint(len(body) + size) + body
-        before = tag + varint(len(before) + size + len(tail)) + before
-        if size < _JOINED:
-            parts.append(before + data + tail)
-            return
-        parts += [before, data, tail] if tail else [before, data]
-        self._has_large = True
+    def _state_frame(self, name: str, typename: str, size: int) -> bytes:
+        """Encode what stands before a stored value of this size."""
+        before = b"\x08\x01" + named(b"\x12", name)
+        value = b"" if typename == ANY and self.any_is_bare else self._value(typename, size)
+        if value or size:
+            before += b"\x1a" + varint(len(value) + size) + value
+        return keep(self._state_frames, (name, typename, size), b"\x0a" + varint(len(before) + size) + before)
 
 
 def named(tag: bytes, text: str) -> bytes:
@@ -253,12 +232,7 @@ def named(tag: bytes, text: str) -> bytes:
     return tag + varint(len(data)) + data if data else b""
 
 
-def _address(tag: bytes, head: bytes, id_bytes: bytes) -> bytes:
-    body = head + b"\x1a" + varint(len(id_bytes)) + id_bytes if id_bytes else head
-    return tag + varint(len(body)) + body
-
-
-def keep(cache: dict[str, bytes], key: str, made: bytes) -> bytes:
+def keep(cache: dict[K, V], key: K, made: V) -> V:
     if len(cache) >= _CACHED:
         cache.clear()
     cache[key] = made

@@ -27,8 +27,9 @@ class Reply(EncodedReply):
 
     _targets: ClassVar[dict[str, bytes]] = {}
     _values: ClassVar[dict[str, bytes]] = {}
-    _egresses: ClassVar[dict[str, bytes]] = {}
-    _records: ClassVar[dict[str, bytes]] = {}
+    _message_frames: ClassVar[dict[tuple[str, str, int, int], tuple[bytes, bytes]]] = {}
+    _record_frames: ClassVar[dict[tuple[str, str, int], bytes]] = {}
+    _state_frames: ClassVar[dict[tuple[str, str, int], bytes]] = {}
 
     @staticmethod
     def value_prefix(typename: str) -> bytes:
