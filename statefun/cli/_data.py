@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import weakref
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -50,7 +49,6 @@ class Data:
             msg = f"there is no data in {folder}: `statefun run` makes it, --data names another folder"
             raise OperationError(msg)
         self.store = SqliteStore(path, read_only=True)
-        weakref.finalize(self, self.store.close)
         self.values = Values(StoredCatalog.from_bytes(self.store.catalog()))
         self.wire: Wire = "v2" if self.store.meta("wire") == "v2" else "v3"
 
