@@ -15,7 +15,7 @@ from typing import cast
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import Message
+from google.protobuf.message import EncodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 __all__ = ["Encode", "Show", "encoder_of", "is_repeated", "parse", "shows_of", "to_json"]
@@ -61,9 +61,9 @@ def encoder_of(cls: type[Message]) -> Encode:
         message = cls()
         try:
             known = _fill(message, cast("dict[str, Json]", value), fields)
-        except (ValueError, TypeError):
+            return message.SerializeToString() if known else None
+        except (ValueError, TypeError, EncodeError):  # the last for a required field (proto2) that is missing
             return None
-        return message.SerializeToString() if known else None
 
     return encode
 
@@ -282,7 +282,7 @@ def _message_setter(field: FieldDescriptor) -> Set:
 @functools.lru_cache(1_024)
 def shows_of(descriptor: Descriptor) -> dict[int, tuple[str, Show]] | None:
     """Return by field number: the key, and what shows the value; None where the class is not for the fast way."""
-    if descriptor.full_name.startswith("google.protobuf."):
+    if descriptor.full_name.startswith("google.protobuf.") or descriptor.is_extendable:
         return None
     found: dict[int, tuple[str, Show]] = {}
     for field in descriptor.fields:
@@ -337,7 +337,7 @@ def _show_bytes(value: object) -> Json:
 def _show_message(descriptor: Descriptor) -> Show | None:
     if descriptor.full_name in _TIMES:
         return lambda value: cast("Timestamp", value).ToJsonString()  # a Duration has it, too
-    if descriptor.full_name.startswith("google.protobuf."):
+    if descriptor.full_name.startswith("google.protobuf.") or descriptor.is_extendable:
         return None
 
     def show(value: object) -> Json:

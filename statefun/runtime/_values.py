@@ -14,7 +14,7 @@ from typing import cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from statefun import types
@@ -201,7 +201,7 @@ class Values:
             if cls is not None:
                 self._note_plain(typename, cls)
                 return self._encode_message(cls, value)
-        except (json_format.ParseError, StatefunError, AttributeError, TypeError, UnicodeEncodeError) as error:
+        except (json_format.ParseError, EncodeError, StatefunError, AttributeError, TypeError, UnicodeError) as error:
             problem = str(reason(error)).strip()
             raise ValueProblem(f"{_brief(value)} cannot become {brief(typename)}: {problem}") from error
         raise ValueProblem(f"the app does not say how {short(typename)!r} is written in JSON: give its bytes instead")
