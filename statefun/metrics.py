@@ -43,6 +43,9 @@ _BY_TYPE = {
 }
 _BECAME = {"a dead letter": "dead_letters", "skipped": "skipped"}
 
+_REAL = "_real_meter"
+"""What a meter of the provider to come has: the one that it stands for, as soon as there is one."""
+
 _opened: ContextVar[Turn | None] = ContextVar("statefun_opened", default=None)
 """The batch of the request that is being answered."""
 
@@ -137,7 +140,6 @@ class _Counted:
 class _Counts:
     """What is counted, by function; there are as many as the app has functions, and `unknown`."""
 
-    of_global: ClassVar[_Counts | None] = None
     of_meters: ClassVar[WeakKeyDictionary[Meter, _Counts]] = WeakKeyDictionary()
 
     def __init__(self) -> None:
@@ -154,15 +156,12 @@ class _Counts:
         require("opentelemetry.metrics", "otel", what="statefun.metrics")
         from opentelemetry import metrics  # noqa: PLC0415 -- the extra
 
-        known = cls.of_global if meter is None else cls.of_meters.get(meter)
-        if known is not None:
-            return known
-        made = cls()
-        made.observed_by(metrics.get_meter("statefun") if meter is None else meter)
-        if meter is None:
-            cls.of_global = made
-        else:
-            cls.of_meters[meter] = made
+        asked = metrics.get_meter("statefun") if meter is None else meter
+        for known, counts in list(cls.of_meters.items()):
+            if _is_same(known, asked):
+                return counts
+        made = cls.of_meters[asked] = cls()
+        made.observed_by(asked)
         return made
 
     def begin(self) -> float:
@@ -252,6 +251,15 @@ class _Counts:
 
     def _in_flight(self, _options: CallbackOptions) -> Iterable[Observation]:
         yield _observation(self.in_flight, {})
+
+
+def _is_same(known: Meter, asked: Meter) -> bool:
+    """Tell whether two meters are one: those of a global provider that is still to be set become one when it is."""
+    if known is asked:
+        return True
+    if not hasattr(known, _REAL):
+        return False
+    return hasattr(asked, _REAL) or getattr(known, _REAL) is asked
 
 
 def _observation(value: float, labels: dict[str, str]) -> Observation:

@@ -144,6 +144,37 @@ def test_plain() -> None:
     assert read["in_flight"] == {(): 0}
 
 
+GLOBAL = """
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from statefun import Context, StatefulFunctions
+from statefun.metrics import MeasuredPlainHandler
+from tests.peer import request, typed
+
+def handler(name):
+    functions = StatefulFunctions()
+    functions.register(name, lambda context, message: None)
+    return MeasuredPlainHandler(functions)
+
+handlers = {"a/one": handler("a/one"), "a/two": handler("a/two")}
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+handlers["a/three"] = handler("a/three")
+for name, call in handlers.items():
+    call(request("v3", typed("a/T"), function=name))
+for metric in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics:
+    if metric.name == "statefun.invocations":
+        print(sorted((point.attributes["function"], point.value) for point in metric.data.data_points))
+"""
+
+
+def test_a_provider_that_is_set_late() -> None:
+    """Handlers that were made before the global provider was set are counted with those made after."""
+    ran = subprocess.run([sys.executable, "-c", GLOBAL], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("[('a/one', 1), ('a/three', 1), ('a/two', 1)]\n", "")
+
+
 @pytest.mark.parametrize(("count", "label"), [(10, "10 to 99"), (100, "100 or more")])
 def test_batches(count: int, label: str) -> None:
     """How large batches are is told in four steps."""
