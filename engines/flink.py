@@ -50,6 +50,8 @@ class JobOptions:
     heap: str = "768m"
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     """Options of Flink, over those in conf/flink-conf.yaml."""
+    jvm: tuple[str, ...] = ()
+    """Options of Java, such as -Djavax.net.ssl.trustStore=..."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Job:
         run: tuple[str, ...] = ("run", "-t", "local", "-p", str(self.options.parallelism))
         run += ("-s", restore.resolve().as_uri()) if restore else ()
         run += tuple(f"-D{name}={value}" for name, value in settings.items())
-        machine = (*JVM, f"-Xmx{self.options.heap}", *OPEN, *LOGGING)
+        machine = (*JVM, f"-Xmx{self.options.heap}", *OPEN, *LOGGING, *self.options.jvm)
         return (*machine, *_front(self.options.engine, run, self.module, self.folder / "module"))
 
     # --- what it says of itself ---
@@ -132,12 +134,6 @@ class Job:
         told = cast("Mapping[str, Json]", self.ask(f"/jobs/{self.id()}/exceptions"))
         root = told.get("root-exception")
         return None if root is None else str(root)
-
-    def restarts(self) -> int:
-        """Return how many times it has failed and gone on."""
-        job = self.id()
-        got = cast("list[Mapping[str, str]]", self.ask(f"/jobs/{job}/metrics?get=numRestarts"))
-        return int(got[0]["value"]) if got else 0  # it is not there at first
 
     def checkpoints(self) -> Mapping[str, int]:
         """Return how many checkpoints were completed, failed and restored, by these names."""

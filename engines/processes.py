@@ -38,9 +38,11 @@ def free_port() -> int:
 
 def spawn(folder: Path, arguments: Sequence[str], *, environment: dict[str, str] | None = None) -> int:
     """Start Java in the background, with its output in `log` of that folder; return its pid."""
+    temporary = folder / "tmp"  # what a killed JVM leaves there goes with the folder
+    temporary.mkdir(exist_ok=True)
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            (java(), *arguments),
+            (java(), f"-Djava.io.tmpdir={temporary.resolve()}", *arguments),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -1,12 +1,13 @@
 """What an app did, in numbers, for OpenTelemetry: requests, messages, failures, seconds and bytes.
 
-Here: the handler that counts, and the instruments. Only who makes a `MeasuredHandler` pays for it. Counts are kept here
-and read when somebody collects them, those of a distribution too: one call of an instrument costs more than all of them
+Here: the handlers that count, and the instruments. Only who makes one of them pays for it. Counts are kept here and
+read when somebody collects them, those of a distribution too: one call of an instrument costs more than all of them
 together. Labels are names of functions and types that the app declares, never an id.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -14,20 +15,22 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakKeyDictionary
 
 from statefun._http import require
 from statefun._turn import Turn
 from statefun._type import short
 from statefun.functions import StatefulFunctions
-from statefun.handler import THREADS, AsyncRequestReplyHandler, Clock
+from statefun.handler import THREADS, AsyncRequestReplyHandler, Clock, RequestReplyHandler
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+    from statefun._wire import Version
     from statefun.module import Module
 
-__all__ = ["MeasuredHandler"]
+__all__ = ["MeasuredHandler", "MeasuredPlainHandler"]
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _SIZES = (1, 9, 99)
@@ -39,6 +42,9 @@ _BY_TYPE = {
     "skipped": "Messages that failed and were dropped",
 }
 _BECAME = {"a dead letter": "dead_letters", "skipped": "skipped"}
+
+_REAL = "_real_meter"
+"""What a meter of the provider to come has: the one that it stands for, as soon as there is one."""
 
 _opened: ContextVar[Turn | None] = ContextVar("statefun_opened", default=None)
 """The batch of the request that is being answered."""
@@ -57,15 +63,12 @@ class MeasuredHandler(AsyncRequestReplyHandler):
         *,
         meter: Meter | None = None,
         threads: int = THREADS,
+        wire: Version | None = None,
         module: Module | None = None,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(functions, threads=threads, module=module, clock=clock)
-        require("opentelemetry.metrics", "otel", what="statefun.metrics")
-        from opentelemetry import metrics  # noqa: PLC0415 -- the extra
-
-        self._counts = _Counts()
-        self._counts.observed_by(metrics.get_meter("statefun") if meter is None else meter)
+        super().__init__(functions, threads=threads, wire=wire, module=module, clock=clock)
+        self._counts = _Counts.read_by(meter)
 
     def _open(self, request: bytes) -> Turn:
         turn = super()._open(request)
@@ -74,21 +77,47 @@ class MeasuredHandler(AsyncRequestReplyHandler):
 
     async def __call__(self, request: bytes, /) -> bytes:
         """Answer one request, and count it."""
-        counts = self._counts
-        _opened.set(None)
-        counts.in_flight += 1
-        began = time.perf_counter()
-        reply = b""
-        failed = True
+        began = self._counts.begin()
+        reply: bytes | None = None
         try:
             reply = await super().__call__(request)
-            failed = False
         finally:
-            seconds = time.perf_counter() - began
-            counts.in_flight -= 1
-            turn = _opened.get()
-            _opened.set(None)  # it holds the request
-            counts.note(turn, len(request), len(reply), seconds, failed=failed)
+            self._counts.end(began, request, reply)
+        return reply
+
+
+class MeasuredPlainHandler(RequestReplyHandler):
+    """A RequestReplyHandler that counts, as MeasuredHandler does: MeasuredPlainHandler(functions).
+
+    It may be called in several threads at once, as servers of WSGI do. Raises what RequestReplyHandler does, and
+    ConfigError where the extra [otel] is not installed.
+    """
+
+    def __init__(
+        self,
+        functions: StatefulFunctions,
+        *,
+        meter: Meter | None = None,
+        wire: Version | None = None,
+        module: Module | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(functions, wire=wire, module=module, clock=clock)
+        self._counts = _Counts.read_by(meter)
+
+    def _open(self, request: bytes) -> Turn:
+        turn = super()._open(request)
+        _opened.set(turn)
+        return turn
+
+    def __call__(self, request: bytes, /) -> bytes:
+        """Answer one request, and count it."""
+        began = self._counts.begin()
+        reply: bytes | None = None
+        try:
+            reply = super().__call__(request)
+        finally:
+            self._counts.end(began, request, reply)
         return reply
 
 
@@ -111,9 +140,45 @@ class _Counted:
 class _Counts:
     """What is counted, by function; there are as many as the app has functions, and `unknown`."""
 
+    of_meters: ClassVar[WeakKeyDictionary[Meter, _Counts]] = WeakKeyDictionary()
+
     def __init__(self) -> None:
         self.in_flight = 0
         self._functions: dict[str, _Counted] = {}
+        self._lock = threading.Lock()  # handlers may share it, each in threads of its own
+
+    @classmethod
+    def read_by(cls, meter: Meter | None) -> _Counts:
+        """Return what a meter reads; None is the global provider's. Raises ConfigError without the extra.
+
+        One for each meter, whatever handlers it has: it drops the callbacks of a second instrument of the same name.
+        """
+        require("opentelemetry.metrics", "otel", what="statefun.metrics")
+        from opentelemetry import metrics  # noqa: PLC0415 -- the extra
+
+        asked = metrics.get_meter("statefun") if meter is None else meter
+        for known, counts in list(cls.of_meters.items()):
+            if _is_same(known, asked):
+                return counts
+        made = cls.of_meters[asked] = cls()
+        made.observed_by(asked)
+        return made
+
+    def begin(self) -> float:
+        """Count a request that comes; return the time."""
+        _opened.set(None)
+        with self._lock:
+            self.in_flight += 1
+        return time.perf_counter()
+
+    def end(self, began: float, request: bytes, reply: bytes | None) -> None:
+        """Count what became of it; it failed if there is no reply."""
+        seconds = time.perf_counter() - began
+        turn = _opened.get()
+        _opened.set(None)  # it holds the request
+        with self._lock:
+            self.in_flight -= 1
+            self.note(turn, len(request), len(reply or b""), seconds, failed=reply is None)
 
     def _of(self, function: str) -> _Counted:
         found = self._functions.get(function)
@@ -186,6 +251,15 @@ class _Counts:
 
     def _in_flight(self, _options: CallbackOptions) -> Iterable[Observation]:
         yield _observation(self.in_flight, {})
+
+
+def _is_same(known: Meter, asked: Meter) -> bool:
+    """Tell whether two meters are one: those of a global provider that is still to be set become one when it is."""
+    if known is asked:
+        return True
+    if not hasattr(known, _REAL):
+        return False
+    return hasattr(asked, _REAL) or getattr(known, _REAL) is asked
 
 
 def _observation(value: float, labels: dict[str, str]) -> Observation:

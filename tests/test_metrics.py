@@ -1,4 +1,4 @@
-"""What a MeasuredHandler counts, by which labels, and that nobody else pays for it."""
+"""What the measured handlers count, by which labels, and that nobody else pays for it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import pytest
@@ -24,7 +25,7 @@ from statefun import (
     skip,
 )
 from statefun.errors import ConfigError, MalformedRequest
-from statefun.metrics import MeasuredHandler
+from statefun.metrics import MeasuredHandler, MeasuredPlainHandler
 from tests.peer import packed, request, typed
 
 GO = packed(GreetRequest(name="go"))
@@ -55,7 +56,8 @@ class Measured:
         functions.register("example/awaits", await_greet)
         functions.register("example/dead", greet, on_failure=dead_letter(DEAD))
         functions.register("example/skips", greet, on_failure=skip)
-        self.handler = MeasuredHandler(functions, meter=self._provider.get_meter("test"))
+        self.meter = self._provider.get_meter("test")
+        self.handler = MeasuredHandler(functions, meter=self.meter)
 
     def send(self, function: str, *messages: object) -> int:
         """Send a batch; return the length of the reply."""
@@ -121,6 +123,56 @@ def test_given_up() -> None:
     assert read["dead_letters"] == {("example/dead", GREET): 2, ("example/dead", "other"): 1}
     assert read["skipped"] == {("example/skips", GREET): 1}
     assert read["invocations"]["example/dead", GREET] == 3
+
+
+def test_plain() -> None:
+    """A measured plain handler counts the same, in all of its threads; with others of one meter, all are counted."""
+    app = Measured()
+    functions = StatefulFunctions()
+    functions.register("example/plain", greet)
+    handler = MeasuredPlainHandler(functions, meter=app.meter, wire="v3")
+    good, bad = (request("v3", message, function="example/plain") for message in (GO, BAD))
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(handler, [good] * 200))) == 1
+    with pytest.raises(ValueError, match="bad"):
+        handler(bad)
+    app.send("example/raises", GO)
+    read = app.read()
+    assert read["invocations"] == {("example/plain", GREET): 200, ("example/raises", GREET): 1}
+    assert read["failures"] == {("example/plain", GREET): 1}
+    assert read["received"]["example/plain",] == 200 * len(good) + len(bad)
+    assert read["in_flight"] == {(): 0}
+
+
+GLOBAL = """
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from statefun import Context, StatefulFunctions
+from statefun.metrics import MeasuredPlainHandler
+from tests.peer import request, typed
+
+def handler(name):
+    functions = StatefulFunctions()
+    functions.register(name, lambda context, message: None)
+    return MeasuredPlainHandler(functions)
+
+handlers = {"a/one": handler("a/one"), "a/two": handler("a/two")}
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+handlers["a/three"] = handler("a/three")
+for name, call in handlers.items():
+    call(request("v3", typed("a/T"), function=name))
+for metric in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics:
+    if metric.name == "statefun.invocations":
+        print(sorted((point.attributes["function"], point.value) for point in metric.data.data_points))
+"""
+
+
+def test_a_provider_that_is_set_late() -> None:
+    """Handlers that were made before the global provider was set are counted with those made after."""
+    ran = subprocess.run([sys.executable, "-c", GLOBAL], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("[('a/one', 1), ('a/three', 1), ('a/two', 1)]\n", "")
 
 
 @pytest.mark.parametrize(("count", "label"), [(10, "10 to 99"), (100, "100 or more")])
@@ -204,14 +256,18 @@ def test_no_cost_without_it() -> None:
     script = "from __future__ import annotations" + WITHOUT.replace("CODE", code)
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == str(calls_of_handlers())
+    assert calls_of_handlers()[0] < calls_of(MeasuredPlainHandler(bound()))
     assert calls_of_handlers()[1] < calls_of(MeasuredHandler(bound(), threads=0))
 
 
-def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("handler", [MeasuredHandler, MeasuredPlainHandler])
+def test_without_the_extra(
+    handler: type[MeasuredHandler | MeasuredPlainHandler], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without OpenTelemetry the error names the extra."""
     monkeypatch.setitem(sys.modules, "opentelemetry.metrics", None)
     with pytest.raises(ConfigError) as caught:
-        MeasuredHandler(bound())
+        handler(bound())
     assert str(caught.value).startswith("statefun.metrics needs opentelemetry.metrics, which is not installed")
     assert "pip install 'statefun[otel]'" in str(caught.value)
 

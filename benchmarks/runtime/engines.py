@@ -53,9 +53,10 @@ class Contestant:
     serve: Callable[[int], list[str | Path]] | None
 
 
-def ours(port: int) -> list[str | Path]:
+def ours(*options: str) -> Callable[[int], list[str | Path]]:
     """Return what serves our functions."""
-    return [sys.executable, "-m", "statefun", "serve", "app:functions", "--port", str(port), "--linger", "0"]
+    command = [sys.executable, "-m", "statefun", "serve", "app:functions", "--linger", "0", *options, "--port"]
+    return lambda port: [*command, str(port)]
 
 
 def official(environment: str) -> Callable[[int], list[str | Path]]:
@@ -63,9 +64,12 @@ def official(environment: str) -> Callable[[int], list[str | Path]]:
     return lambda port: [peer_environments.environment(environment), HERE / "official.py", str(port)]
 
 
+FROM_MEMORY = Contestant("embedded, without Kafka", None)
 CONTESTANTS = (
+    FROM_MEMORY,
     Contestant("embedded", None),
-    Contestant("Flink, this SDK", ours),
+    Contestant("Flink, this SDK", ours()),
+    Contestant("Flink, this SDK, --threads 0", ours("--threads", "0")),
     Contestant("Flink, 3.3.0 as pip resolves it", official("apache-3.3.0-served")),
     Contestant("Flink, 3.3.0 on upb", official("apache-3.3.0-upb-served")),
 )
@@ -78,11 +82,11 @@ def running(contestant: Contestant, kafka: Kafka, folder: Path) -> Generator[Pid
     app, module, port = App("app:functions", folder), folder / "module.yaml", free_port()
     statefun(app, "module", app.name, "--endpoint", f"http://127.0.0.1:{port}/statefun", "--kafka", kafka.address,
              "--delivery", "exactly-once", "--output", str(module))  # fmt: skip
-    command = contestant.serve(port) if contestant.serve else [
+    command: list[str | Path] = contestant.serve(port) if contestant.serve else [
         sys.executable, "-m", "statefun", "run", app.name, "--module", module, "--data", folder / "data", "--no-http",
         "--quiet",
     ]  # fmt: skip
-    environment = app.environment() if contestant.serve in {None, ours} else None
+    environment = app.environment() if command[0] == sys.executable else None
     with (folder / "process.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
@@ -164,8 +168,21 @@ def latency(kafka: Kafka, reader: Reader) -> dict[str, float]:
     return {"p50": took[len(took) // 2], "p99": took[len(took) * 99 // 100]}
 
 
+def from_memory() -> dict[str, dict[str, float]]:
+    """Return the CPU of the runtime alone, fed from memory."""
+    found: dict[str, dict[str, float]] = {}
+    for title, (count, addresses) in MESSAGES.items():
+        kind = "all" if addresses == count else str(addresses)
+        command = (sys.executable, HERE / "throughput.py", "w1", kind, str(count))
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found[title] = {"runtime": float(said.split("messages")[1].split()[0])}
+    return {**found, "latency": {}}
+
+
 def measure(contestant: Contestant, broker: Broker) -> dict[str, dict[str, float]]:
     """Measure one of them, after a first flood that warms it."""
+    if contestant is FROM_MEMORY:
+        return from_memory()
     kafka = Kafka(broker.address)
     kafka.renew("counter", "totals", partitions=3)
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
@@ -184,13 +201,13 @@ def measure(contestant: Contestant, broker: Broker) -> dict[str, dict[str, float
 
 def row(name: str, rounds: list[dict[str, dict[str, float]]]) -> str:
     """Write the medians of a contestant."""
+    columns = [(title, what) for title in MESSAGES for what in ("rate", "function", "runtime", "broker")]
+    columns += [("latency", "p50"), ("latency", "p99")]
     cells: list[str] = []
-    for title in MESSAGES:
-        for what in ("rate", "function", "runtime", "broker"):
-            found = [each[title].get(what) for each in rounds]
-            known = [value for value in found if value is not None]
-            cells.append(f"{statistics.median(known):,.0f}" if known else "")
-    cells += [f"{statistics.median(each['latency'][which] for each in rounds):,.0f}" for which in ("p50", "p99")]
+    for title, what in columns:
+        found = [each[title].get(what) for each in rounds]
+        known = [value for value in found if value is not None]
+        cells.append(f"{statistics.median(known):,.0f}" if known else "")
     return f"| {name} | {' | '.join(cells)} |"
 
 

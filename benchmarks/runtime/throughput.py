@@ -6,6 +6,7 @@ python benchmarks/runtime/throughput.py [w1|w2] [keys|all|random] [messages] [ca
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import shutil
 import sys
@@ -53,6 +54,13 @@ class Made:
         """Take it."""
         self._next = None
         self.count += 1
+
+    def read(self, most: int) -> list[tuple[str, bytes, None]]:
+        """Take some."""
+        found = list(itertools.islice(self._records, most))
+        self.ended = len(found) < most
+        self.count += len(found)
+        return found
 
     def position(self) -> str:
         """Return how many were taken."""

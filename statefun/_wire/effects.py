@@ -15,7 +15,10 @@ from statefun._proto.egress_pb2 import KafkaProducerRecord, KinesisEgressRecord
 from statefun._wire.detect import Version
 from statefun.errors import PeerError
 
-__all__ = ["Effect", "read_effects"]
+__all__ = ["RECORD_VALUE", "Effect", "read_effects"]
+
+RECORD_VALUE = "the value of a record"
+"""In place of a typename: what it is, only the reader of the topic knows."""
 
 
 class Effect(NamedTuple):
@@ -24,7 +27,7 @@ class Effect(NamedTuple):
     what: str
     """How and to whom: "send to example/front/f1"."""
     typename: str | None = None
-    """Of the value; None if there is none."""
+    """Of the value, or RECORD_VALUE; None if there is no value."""
     value: bytes = b""
 
 
@@ -86,13 +89,13 @@ def _common(
 
 
 def _record(what: str, typename: str, value: bytes) -> Effect:
-    """Read a record: where it goes, and its bytes, whose type only the reader of the topic knows."""
+    """Read a record: where it goes, and its bytes."""
     if typename.endswith(".KafkaProducerRecord"):
         kafka = KafkaProducerRecord.FromString(value)
-        return Effect(f"{what}: {kafka.topic} <- {kafka.key!r}: {kafka.value_bytes!r}")
+        return Effect(f"{what}: {kafka.topic} <- {kafka.key!r}", RECORD_VALUE, kafka.value_bytes)
     if typename.endswith(".KinesisEgressRecord"):
         kinesis = KinesisEgressRecord.FromString(value)
-        return Effect(f"{what}: {kinesis.stream} <- {kinesis.partition_key!r}: {kinesis.value_bytes!r}")
+        return Effect(f"{what}: {kinesis.stream} <- {kinesis.partition_key!r}", RECORD_VALUE, kinesis.value_bytes)
     return Effect(what, typename, value)
 
 

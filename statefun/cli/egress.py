@@ -46,7 +46,6 @@ def _list(args: argparse.Namespace) -> int:
     for name, position in sorted(store.positions().items()):
         if name.startswith(PREFIX):
             egress, progress = name.removeprefix(PREFIX), Progress.from_json(position)
-            held = "" if progress.held is None else progress.held.text
             waiting = store.count_records(egress, progress.sent)
-            rows.append({"egress": egress, "sent": progress.sent, "waiting": waiting, "held": held})
+            rows.append({"egress": egress, "sent": progress.sent, "waiting": waiting, "held": progress.why_held})
     return print_rows(args, ["egress", "sent", "waiting", "held"], rows, "Nothing was sent to Kafka yet.")

@@ -56,6 +56,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
         choices=("text", "json"),
         help="write lines of the log with the call that they are from (as text, without it)",
     )
+    top.add_argument("--metrics", type=int, metavar="PORT", help="count, for Prometheus, which reads it on that port")
     top.add_argument("--quiet", action="store_true", help="do not print the records")
     return top
 
@@ -88,6 +89,6 @@ def run(args: argparse.Namespace) -> int:
         app=args.app, module=args.module, data=args.data, host=args.host, port=None if args.no_http else args.port,
         read=read, write=args.write, clock=args.clock, exit_at_end=args.exit_at_end, wire=args.wire,
         stub_kafka=args.stub_kafka, keep=args.keep, timeout=args.timeout, reload=args.reload, quiet=args.quiet,
-        log_format=args.log_format,
+        log_format=args.log_format, metrics=args.metrics,
     )  # fmt: skip
     return INTERRUPTED if run_app(options) else 0

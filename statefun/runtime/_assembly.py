@@ -85,7 +85,7 @@ class Runtime:
         self.pump: Pump = Pump(self.engine, self.store, callee)
 
     @classmethod
-    def in_process(
+    def in_process(  # noqa: PLR0913 -- what an app is surrounded by, each by its name
         cls,
         functions: StatefulFunctions,
         data: Path,
@@ -96,13 +96,15 @@ class Runtime:
         module: Module | None = None,
         timeout_s: float | None = TIMEOUT_S,
         slow: Callable[[str, float], None] | None = None,
+        measured: bool = False,
     ) -> Self:
         """Open a folder for an app whose functions are called in this process.
 
         `module` says how large batches are, and in 2.x what expires when. `timeout_s` is the limit of async functions;
-        `slow` is told which function holds up the event loop for more than a second, and for how long.
+        `slow` is told which function holds up the event loop for more than a second, and for how long. `measured`
+        counts what they do, for OpenTelemetry.
         """
-        callee = InProcess(functions, wire=wire, module=module, timeout_s=timeout_s, slow=slow)
+        callee = InProcess(functions, wire=wire, module=module, timeout_s=timeout_s, slow=slow, measured=measured)
         catalog = StoredCatalog.of(Catalog.of(functions))
         try:
             return cls(callee, catalog, data, wire=wire, egresses=egresses, limits=limits)

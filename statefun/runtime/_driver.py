@@ -212,18 +212,17 @@ class Driver:
             return False
         if isinstance(self.clock, RecordClock):
             return self._feed_in_time(self.clock)
-        before = self.fed
+        before, feed = self.fed, self.engine.feed
         for source in self.sources:
-            peek, take = source.peek, source.take
-            plans, left = self._plans[source.name], most
-            while left > 0 and (record := peek()) is not None:
+            records = source.read(most)
+            if not records:
+                continue
+            plans = self._plans[source.name]
+            for identity, argument, _ in records:
                 for plan in plans:
-                    self.engine.feed(plan, record[0], record[1])
-                take()
-                left -= 1
-            if left < most:
-                self._moved.add(source.name)
-                self.fed += most - left
+                    feed(plan, identity, argument)
+            self._moved.add(source.name)
+            self.fed += len(records)
         return self.fed > before
 
     def _take(self, source: Source, identity: str, argument: bytes) -> None:

@@ -30,7 +30,8 @@ TIMEOUT_S = 60.0
 class InProcess:
     """Calls the functions of a registry.
 
-    `timeout_s` is the limit of async functions; `slow` is told which function holds up the loop, and for how long.
+    `timeout_s` is the limit of async functions; `slow` is told which function holds up the loop, and for how long;
+    `measured` counts for OpenTelemetry what they do.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class InProcess:
         module: Module | None = None,
         timeout_s: float | None = None,
         slow: Callable[[str, float], None] | None = None,
+        measured: bool = False,
     ) -> None:
         self._functions = functions
         self._wire: Wire = wire
@@ -51,8 +53,10 @@ class InProcess:
         self._blocking = {function.typename for function in functions if function.blocking and not function.on_loop}
         self.clock: Clock = WallClock()
         """Where the time of a dead letter comes from."""
-        self._async = AsyncRequestReplyHandler(functions, threads=0, wire=wire, clock=self._time)
-        self._plain = None if self._awaits else RequestReplyHandler(functions, wire=wire, clock=self._time)
+        self._async = _handler_class(measured=measured)(functions, threads=0, wire=wire, clock=self._time)
+        # what is measured goes through one handler, which counts
+        plain = not (self._awaits or measured)
+        self._plain = RequestReplyHandler(functions, wire=wire, clock=self._time) if plain else None
         self.abandoned: int = 0
         """How many calls in threads were not waited for: what they run cannot be stopped."""
 
@@ -113,6 +117,14 @@ class InProcess:
     def close(self) -> None:
         """End the watch."""
         self._watch.close()
+
+
+def _handler_class(*, measured: bool) -> type[AsyncRequestReplyHandler]:
+    if not measured:
+        return AsyncRequestReplyHandler
+    from statefun.metrics import MeasuredHandler  # noqa: PLC0415 -- who does not count does not import it
+
+    return MeasuredHandler
 
 
 class _Steps:

@@ -15,14 +15,16 @@ from typing import cast
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import Message
+from google.protobuf.message import EncodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-__all__ = ["parse", "to_json"]
+__all__ = ["Encode", "Show", "encoder_of", "is_repeated", "parse", "shows_of", "to_json"]
 
 Json = object
 Set = Callable[[Message, object], bool]
 """Sets one field from a JSON value; False: this is not for the fast way."""
+Encode = Callable[[object], "bytes | None"]
+"""Makes the bytes of a message from a JSON value; None: this is not for the fast way."""
 Show = Callable[[object], Json]
 _Field = tuple[str, "type[object] | None", Set, "str | None"]
 """Its name; the class of the values that are set as they are; what sets others; what no other key may say again."""
@@ -44,6 +46,26 @@ def parse(cls: type[Message], value: dict[str, Json], pool: DescriptorPool) -> M
     except (ValueError, TypeError):
         pass  # json_format says what is wrong
     return json_format.ParseDict(value, cls(), descriptor_pool=pool)
+
+
+def encoder_of(cls: type[Message]) -> Encode:
+    """Return what makes the bytes that `parse` leads to, where it takes its fast way, and None where it does not.
+
+    The table and the class are looked up here, once, and not for each value.
+    """
+    fields = _setters(_descriptor(cls))
+
+    def encode(value: object) -> bytes | None:
+        if value.__class__ is not dict:
+            return None
+        message = cls()
+        try:
+            known = _fill(message, cast("dict[str, Json]", value), fields)
+            return message.SerializeToString() if known else None
+        except (ValueError, TypeError, EncodeError):  # the last for a required field (proto2) that is missing
+            return None
+
+    return encode
 
 
 def _fill(message: Message, value: dict[str, Json], fields: dict[str, _Field]) -> bool:
@@ -70,7 +92,7 @@ def _fill(message: Message, value: dict[str, Json], fields: dict[str, _Field]) -
 
 def to_json(message: Message, pool: DescriptorPool) -> Json:
     """Return a message as JSON."""
-    table = _shows(_descriptor(type(message)))
+    table = shows_of(_descriptor(type(message)))
     if table is None:
         return cast("Json", json_format.MessageToDict(message, descriptor_pool=pool))
     return {table[field.number][0]: table[field.number][1](value) for field, value in message.ListFields()}
@@ -113,7 +135,7 @@ def _setters(descriptor: Descriptor) -> dict[str, _Field]:
 
 def _exact(field: FieldDescriptor) -> type[object] | None:
     """Return the class whose every value is a value of the field, or is refused when it is set."""
-    if _is_repeated(field):
+    if is_repeated(field):
         return None
     kind = field.cpp_type
     if kind in _INTS or kind in _LONGS:
@@ -128,7 +150,7 @@ def _refuse(_message: Message, _value: object) -> bool:
 
 
 def _setter(field: FieldDescriptor) -> Set:
-    if _is_repeated(field):
+    if is_repeated(field):
         return _repeated(field)
     if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
         return _message_setter(field)
@@ -147,7 +169,7 @@ def _setter(field: FieldDescriptor) -> Set:
     return set_field
 
 
-def _is_repeated(field: FieldDescriptor) -> bool:
+def is_repeated(field: FieldDescriptor) -> bool:
     known = getattr(field, "is_repeated", None)  # since protobuf 6
     return bool(field.label == FieldDescriptor.LABEL_REPEATED) if known is None else bool(known)  # type: ignore[attr-defined]  # gone in 7
 
@@ -258,16 +280,16 @@ def _message_setter(field: FieldDescriptor) -> Set:
 
 
 @functools.lru_cache(1_024)
-def _shows(descriptor: Descriptor) -> dict[int, tuple[str, Show]] | None:
+def shows_of(descriptor: Descriptor) -> dict[int, tuple[str, Show]] | None:
     """Return by field number: the key, and what shows the value; None where the class is not for the fast way."""
-    if descriptor.full_name.startswith("google.protobuf."):
+    if descriptor.full_name.startswith("google.protobuf.") or descriptor.is_extendable:
         return None
     found: dict[int, tuple[str, Show]] = {}
     for field in descriptor.fields:
         show = _show(field)
         if show is None:
             return None
-        if _is_repeated(field):
+        if is_repeated(field):
             show = functools.partial(_each, show)
         found[field.number] = field.json_name, show
     return found
@@ -315,11 +337,11 @@ def _show_bytes(value: object) -> Json:
 def _show_message(descriptor: Descriptor) -> Show | None:
     if descriptor.full_name in _TIMES:
         return lambda value: cast("Timestamp", value).ToJsonString()  # a Duration has it, too
-    if descriptor.full_name.startswith("google.protobuf."):
+    if descriptor.full_name.startswith("google.protobuf.") or descriptor.is_extendable:
         return None
 
     def show(value: object) -> Json:
-        table = _shows(descriptor)
+        table = shows_of(descriptor)
         message = cast("Message", value)
         if table is None:
             return cast("Json", json_format.MessageToDict(message))

@@ -22,7 +22,7 @@ from statefun.runtime._kafka_client import client, describe, error_of, never, se
 from statefun.runtime._kafka_records import Decoder
 from statefun.runtime._kafka_start import PATIENCE_S, check, first_offsets, lowest
 from statefun.runtime._plans import Wire
-from statefun.runtime._sources import Record, SourceError
+from statefun.runtime._sources import Record, SourceError, read_by_one
 
 if TYPE_CHECKING:
     import confluent_kafka
@@ -118,6 +118,10 @@ class KafkaSource:
         self.offsets[partition] = after
         self.taken += 1
         self.taken_bytes += size
+
+    def read(self, most: int) -> list[Record]:
+        """Take up to so many records. Raises SourceError."""
+        return read_by_one(self, most)
 
     def position(self) -> str | None:
         """Return the next record of each partition."""

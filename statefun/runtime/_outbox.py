@@ -55,6 +55,14 @@ class Progress:
     decision: Decision | None = None
     """What somebody has decided about what is held, and is not done yet."""
 
+    @property
+    def why_held(self) -> str:
+        """Why nothing is sent, in words; "" where nothing is held."""
+        if self.held is None:
+            return ""
+        noted = "" if self.decision is None else f"; {self.decision} is noted, and done while a runtime works"
+        return f"{self.held.text}{noted}"
+
     def to_json(self) -> str:
         """Write it as it stands in the store."""
         made: dict[str, object] = {"sent": self.sent, "tag": self.tag, "topic": self.topic}

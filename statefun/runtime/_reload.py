@@ -27,6 +27,8 @@ class Reloader:
 
     def __init__(self, enabled: bool) -> None:  # noqa: FBT001 -- the one thing to say
         self._enabled = enabled
+        # before the app is imported: what changes while it starts is not what was imported
+        self._before: dict[Path, int] = _sources() if enabled else {}
         self._kept: int | None = None
         self.asked = False
         """Whether a source changed."""
@@ -43,11 +45,10 @@ class Reloader:
 
     async def watch(self, over: asyncio.Event) -> None:
         """Return when a source has changed."""
-        before = _sources()
         while not over.is_set():
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(over.wait(), _POLL_S)
-            if _sources() != before:
+            if _sources() != self._before:
                 self.asked = True
                 print("A source file changed: starting anew.", file=sys.stderr, flush=True)
                 return
@@ -61,8 +62,7 @@ class Reloader:
     def wait_and_restart(self, error: LoadError) -> NoReturn:
         """Say why the app cannot be loaded, and start anew when a source changes."""
         print(f"{error}\nWaiting for a change.", file=sys.stderr, flush=True)
-        before = _sources()
-        while _sources() == before:
+        while _sources() == self._before:
             time.sleep(_POLL_S)
         number = os.environ.get(_SOCKET)
         if number:

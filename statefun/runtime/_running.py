@@ -21,7 +21,8 @@ from statefun import logs
 from statefun._clock import Clock, RecordClock, WallClock
 from statefun._http import ASGIApp, Door
 from statefun._loading import LoadError, load_app
-from statefun.errors import ConfigError
+from statefun._prometheus import provide, scrape_port
+from statefun.errors import ConfigError, with_help
 from statefun.logs import LogFormat
 from statefun.module import Module, read, require
 from statefun.module._model import RecordFields
@@ -89,6 +90,8 @@ class RunOptions:
     quiet: bool = False
     log_format: LogFormat | None = None
     """None: lines of the log do not say which call they are from."""
+    metrics: int | None = None
+    """A port on which Prometheus reads what is counted."""
 
 
 def say(text: str) -> None:
@@ -106,7 +109,9 @@ def run_app(options: RunOptions) -> bool:
         if not options.reload:
             raise
         return reloader.wait_and_restart(error)
-    with runtime:
+    with runtime, scrape_port(options.metrics, options.host) as numbers:
+        if numbers is not None:
+            say(f"metrics on {numbers}")
         stopped = asyncio.run(_run(options, runtime, module, endpoint, reloader))
     if runtime.abandoned and not reloader.asked:
         _leave(runtime.abandoned, stopped=stopped)
@@ -132,10 +137,15 @@ def _leave(abandoned: int, *, stopped: bool) -> NoReturn:
 def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | None]:
     """Open the data folder for what is to run: an app in this process, or the endpoints of a module.yaml."""
     if options.app.endswith((".yaml", ".yml")):
+        if options.metrics is not None:
+            help = "measure them where they are served: statefun serve --metrics"
+            raise ConfigError(with_help("--metrics counts functions that run in this process", help))
         module = read(options.app, runtime="embedded")
         endpoint = HttpEndpoint(routes(module, options.timeout))
         runtime = Runtime(endpoint, StoredCatalog(), options.data, wire=module.wire, egresses=egress_names(module))
         return runtime, module, endpoint
+    if options.metrics is not None:
+        provide()
     functions = load_app(options.app)
     if options.log_format is not None:
         logs.carry(functions)
@@ -150,6 +160,7 @@ def _open(options: RunOptions) -> tuple[Runtime, Module | None, HttpEndpoint | N
         wire=options.wire or (named.wire if named is not None else "v3"),
         egresses=None if named is None else egress_names(named),
         slow=_warn_slow,
+        measured=options.metrics is not None,
     )
     return runtime, named, None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from statefun.errors import ConfigError, with_help
-from statefun.runtime._jsonl import LineWriter, lines_of
+from statefun.runtime._jsonl import LineWriter
 from statefun.runtime._store import RecordRow
 
 __all__ = ["FileSink", "Sink", "SinkError", "StdoutSink"]
@@ -82,7 +82,7 @@ class FileSink:
     def write(self, rows: Sequence[RecordRow]) -> None:
         """Append lines, to the disk."""
         assert self._file is not None
-        data = lines_of(rows, self._writer)
+        data = self._writer.lines(rows)
         try:
             self._file.write(data)
             self._file.flush()
@@ -119,7 +119,7 @@ class StdoutSink:
 
     def write(self, rows: Sequence[RecordRow]) -> None:
         """Print records."""
-        self._stream.write(lines_of(rows, self._writer).decode())
+        self._stream.write(self._writer.lines(rows).decode())
         self._stream.flush()
 
     def position(self) -> str | None:

@@ -11,14 +11,14 @@ import json
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Protocol, cast
 
 from statefun.errors import ConfigError, with_help
 from statefun.runtime._jsonl import BadLine, LineReader
 
-__all__ = ["FileSource", "Record", "Source", "SourceError", "StdinSource"]
+__all__ = ["FileSource", "Record", "Source", "SourceError", "StdinSource", "read_by_one"]
 
 Record = tuple[str, bytes, "int | None"]
 """An id, an encoded argument, and a time."""
@@ -48,6 +48,10 @@ class Source(Protocol):
         """Take the record that `peek` returned."""
         ...
 
+    def read(self, most: int) -> Sequence[Record]:
+        """Take up to so many records; none if there are none now. Raises BadLine, SourceError."""
+        ...
+
     def position(self) -> str | None:
         """Return how far records were taken; None where nothing can be resumed."""
         ...
@@ -66,6 +70,15 @@ class Source(Protocol):
         ...
 
 
+def read_by_one(source: Source, most: int) -> list[Record]:
+    """Take up to so many records, where no cheaper way is known."""
+    found: list[Record] = []
+    while len(found) < most and (record := source.peek()) is not None:
+        found.append(record)
+        source.take()
+    return found
+
+
 class FileSource:
     """A JSONL file, to its end or on and on."""
 
@@ -77,12 +90,14 @@ class FileSource:
         self._follow = follow
         self._file: IO[bytes] | None = None
         self._buffer = b""
+        self._lines: list[bytes] = []  # of the buffer: cut once, as a search and a slice for each line cost more
+        self._taken = 0  # of these
         self._at = 0  # in the buffer: the next line
         self._hashed = 0  # in the buffer: up to here it is in the hash
         self._base = 0  # in the file: where the buffer begins
         self._line = 0
         self._hash = hashlib.blake2b(digest_size=16)
-        self._next: tuple[Record, int] | None = None
+        self._next: Record | None = None
         self._at_end = False
 
     def open(self, position: str | None) -> None:
@@ -106,40 +121,68 @@ class FileSource:
 
     def peek(self) -> Record | None:
         """Return the next record without taking it."""
-        while self._next is None:
-            found = self._next_line()
-            if found is None:
-                return None
-            line, after = found
-            if line.strip():
-                try:
-                    self._next = self._reader.read(line), after
-                except BadLine as error:
-                    raise BadLine(f"{self.path}:{self._line + 1}: {error}") from error
+        while self._next is None and self._has_lines():
+            lines = self._lines[self._taken : self._taken + 1]
+            found = self._parse(lines)
+            if found:
+                self._next = found[0]
             else:
-                self._at = after
-                self._line += 1
-        return self._next[0]
+                self._pass(lines)
+        return self._next
 
     def take(self) -> None:
         """Take the record that `peek` returned."""
         assert self._next is not None
-        self._at = self._next[1]
-        self._line += 1
         self._next = None
+        self._pass(self._lines[self._taken : self._taken + 1])
 
-    def _next_line(self) -> tuple[bytes, int] | None:
-        end = self._buffer.find(b"\n", self._at)
-        while end < 0 and self._fill():
-            end = self._buffer.find(b"\n", self._at)
-        if end >= 0:
-            return self._buffer[self._at : end], end + 1
+    def read(self, most: int) -> list[Record]:
+        """Take up to so many records: their lines are counted and passed together, not one by one."""
+        found: list[Record] = []
+        self._next = None  # what was looked at is not taken, and comes again
+        while len(found) < most and self._has_lines():
+            lines = self._lines[self._taken : self._taken + most - len(found)]
+            found += self._parse(lines)
+            self._pass(lines)
+        return found
+
+    def _parse(self, lines: list[bytes]) -> list[Record]:
+        """Return the records of the next lines; a blank one has none. Raises BadLine."""
+        found: list[Record] = []
+        read = self._reader.read
+        for number, line in enumerate(lines, self._line + 1):
+            try:
+                found.append(read(line))
+            except BadLine as error:  # noqa: PERF203 -- a call for each line costs more
+                if line.strip():
+                    raise BadLine(f"{self.path}:{number}: {error}") from error
+        return found
+
+    def _pass(self, lines: list[bytes]) -> None:
+        """Go on behind the next lines."""
+        self._taken += len(lines)
+        self._line += len(lines)
+        end = self._at + sum(map(len, lines)) + len(lines)
+        self._at = min(end, len(self._buffer))  # the last line of a file may have no newline
+
+    def _has_lines(self) -> bool:
+        """Tell whether there is a line, when more was read if need be."""
+        while self._taken == len(self._lines):
+            if not (self._fill() or self._cut_rest()):
+                return False
+        return True
+
+    def _cut_rest(self) -> bool:
+        """Let the last line of a file be one without its newline; tell whether there is any."""
         rest = self._buffer[self._at :]
-        if rest and not self._follow:
-            return rest, len(self._buffer)
-        return None
+        if not rest or self._follow:
+            return False
+        self._lines = [rest]
+        self._taken = 0
+        return True
 
     def _fill(self) -> bool:
+        """Read on, when all lines were taken; tell whether there was anything."""
         assert self._file is not None
         if len(self._buffer) - self._at > _LONGEST_LINE:
             raise BadLine(f"{self.path}:{self._line + 1}: the line is longer than {_LONGEST_LINE >> 20} MiB")
@@ -150,7 +193,9 @@ class FileSource:
         self._hash.update(self._buffer[self._hashed : self._at])
         self._base += self._at
         self._buffer = self._buffer[self._at :] + part
-        self._at = self._hashed = 0
+        self._at = self._hashed = self._taken = 0
+        self._lines = self._buffer.split(b"\n")
+        self._lines.pop()  # the begin of a line that is still to be read
         return True
 
     def position(self) -> str | None:
@@ -218,6 +263,10 @@ class StdinSource:
     def take(self) -> None:
         """Take the record that `peek` returned."""
         self._next = None
+
+    def read(self, most: int) -> list[Record]:
+        """Take up to so many records."""
+        return read_by_one(self, most)
 
     def position(self) -> str | None:
         """Return nothing."""

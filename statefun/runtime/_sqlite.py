@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import sys
+import weakref
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -51,6 +52,7 @@ class SqliteStore:
             self._db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         else:
             self._db = sqlite3.connect(self.path, isolation_level=None)
+        weakref.finalize(self, _let_go, self._db).atexit = False
         execute = self._db.execute
         execute("pragma busy_timeout = 10000")
         if not read_only:
@@ -337,6 +339,12 @@ class SqliteStore:
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("pragma wal_checkpoint(truncate)")
         self._db.close()
+
+
+def _let_go(connection: sqlite3.Connection) -> None:
+    """Close what nobody has closed: a file that was looked at, or one that cannot be used."""
+    with contextlib.suppress(sqlite3.Error):  # in another thread than that which opened it
+        connection.close()
 
 
 def _help(error: sqlite3.Error) -> str:

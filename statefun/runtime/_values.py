@@ -7,12 +7,14 @@ wire format if it can be, as text if it is text, else in base64.
 from __future__ import annotations
 
 import base64
+import functools
 import json
+from collections.abc import Callable
 from typing import cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from statefun import types
@@ -23,7 +25,8 @@ from statefun._type import short
 from statefun.errors import PeerError, StatefunError, reason
 from statefun.protocol import ANY
 from statefun.runtime._catalog import StoredCatalog
-from statefun.runtime._json_messages import parse, to_json
+from statefun.runtime._json_messages import Encode, encoder_of, parse, to_json
+from statefun.runtime._json_text import quoted, writer_of
 from statefun.runtime._plans import Wire
 
 __all__ = ["Json", "ValueProblem", "Values", "brief", "read_invocation"]
@@ -37,6 +40,8 @@ _PRIMITIVES: dict[str, types.Type[bool] | types.Type[int] | types.Type[float] | 
 }
 _KAFKA = ("io.statefun.sdk.egress.KafkaProducerRecord", "org.apache.flink.statefun.flink.io.KafkaProducerRecord")
 _KINESIS = ("io.statefun.sdk.egress.KinesisEgressRecord", "org.apache.flink.statefun.flink.io.KinesisEgressRecord")
+_HEADERS = b"\x22"
+"""The tag of a Kafka record's headers."""
 _DEEP = 4
 
 
@@ -125,6 +130,31 @@ class Values:
         if not cls.DESCRIPTOR.full_name.startswith("google.protobuf."):
             self._plain[typename] = cls
 
+    def message_writer(self, cls: type[Message]) -> Callable[[bytes], str]:
+        """Return what writes values of a class as the JSON text that `decode` leads to. It raises DecodeError."""
+        read, write = cls.FromString, writer_of(cls, self._pool)
+        return lambda data: write(read(data))
+
+    def kafka_writer(self, typename: str, egress: str) -> Callable[[bytes], str] | None:
+        """Return what writes a Kafka record of an app's message so; None if it is something else.
+
+        It raises DecodeError, and ValueError for a record that `decode` is to show.
+        """
+        known = self.catalog.egresses.get(egress, ())
+        if typename.rpartition("/")[2] not in _KAFKA or self.catalog.kinds.get(typename) == "json" or len(known) != 1:
+            return None
+        cls = self.own_message(known[0])
+        return None if cls is None else functools.partial(_kafka_text, self.message_writer(cls))
+
+    def own_message(self, typename: str) -> type[Message] | None:
+        """Return the class if values of this typename are messages of the app's own, and nothing else."""
+        if typename in _PRIMITIVES or self.catalog.kinds.get(typename) == "json" or typename in (types.JSON, ANY):
+            return None
+        if typename.rpartition("/")[2] in (*_KAFKA, *_KINESIS):
+            return None
+        cls = self.message_class(typename)
+        return None if cls is None or cls.DESCRIPTOR.full_name.startswith("google.protobuf.") else cls
+
     def _kafka(self, record: KafkaProducerRecord, egress: str) -> Json:
         shown: dict[str, Json] = {"topic": record.topic}
         if record.key:
@@ -149,6 +179,11 @@ class Values:
 
     # --- from JSON ---
 
+    def fast_encoder(self, typename: str) -> Encode:
+        """Return what does for most values what `encode` does for all, and returns None for the others."""
+        cls = self.own_message(typename)
+        return _give_up if cls is None else encoder_of(cls)
+
     def encode(self, typename: str, value: Json) -> bytes:
         """Return the bytes of a JSON value. Raises ValueProblem."""
         try:
@@ -166,7 +201,7 @@ class Values:
             if cls is not None:
                 self._note_plain(typename, cls)
                 return self._encode_message(cls, value)
-        except (json_format.ParseError, StatefunError, AttributeError, TypeError, UnicodeEncodeError) as error:
+        except (json_format.ParseError, EncodeError, StatefunError, AttributeError, TypeError, UnicodeError) as error:
             problem = str(reason(error)).strip()
             raise ValueProblem(f"{_brief(value)} cannot become {brief(typename)}: {problem}") from error
         raise ValueProblem(f"the app does not say how {short(typename)!r} is written in JSON: give its bytes instead")
@@ -191,6 +226,21 @@ class Values:
             or self.catalog.kinds.get(typename) == "json"
             or self.message_class(typename) is not None
         )
+
+
+def _give_up(_value: Json) -> None:
+    """Leave it to `encode`."""
+
+
+def _kafka_text(payload: Callable[[bytes], str], data: bytes) -> str:
+    """Write a record of Kafka, as `_kafka` shows it. Raises DecodeError, and ValueError if it has headers."""
+    record = KafkaProducerRecord.FromString(data)
+    if _HEADERS in data and record.headers:  # to look for the tag is cheaper than to ask for what is not there
+        raise ValueError
+    key, value = record.key, payload(record.value_bytes)
+    if not key:
+        return f'{{"topic":{quoted(record.topic)},"value":{value}}}'
+    return f'{{"topic":{quoted(record.topic)},"key":{quoted(key)},"value":{value}}}'
 
 
 def brief(typename: str) -> str:

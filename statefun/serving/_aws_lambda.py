@@ -14,14 +14,16 @@ import asyncio
 import base64
 import binascii
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import cast
 
 from statefun._clock import wall_time
 from statefun.errors import ConfigError, MalformedRequest, with_help
 from statefun.functions import StatefulFunctions
 from statefun.handler import AsyncRequestReplyHandler, RequestReplyHandler
+from statefun.serving._asgi import AsyncServed
 from statefun.serving._desk import OCTETS, Answer, Desk
+from statefun.serving._wsgi import Served
 
 __all__ = ["LambdaDoor"]
 
@@ -29,14 +31,17 @@ Event = Mapping[str, object]
 
 
 class LambdaDoor:
-    """A Lambda handler that serves functions, plain and async ones: handler = LambdaDoor(functions).
+    """A Lambda handler that serves functions, plain and async ones: LambdaDoor(functions).
 
-    `secret` is a segment that the path of every call must have. Raises ConfigError.
+    It may be given a handler of either kind instead, such as one that counts. `secret` is a segment that
+    the path of every call must have. Raises ConfigError.
     """
 
-    def __init__(self, functions: StatefulFunctions, *, secret: str | None = None) -> None:
-        self._desk = Desk(functions, secret)
-        self._handle = _handle_of(functions)
+    def __init__(self, served: StatefulFunctions | Served | AsyncServed, *, secret: str | None = None) -> None:
+        handler = _handler_of(served) if isinstance(served, StatefulFunctions) else served
+        self._handler: Served | AsyncServed = handler
+        self._desk = Desk(handler.functions, secret)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __call__(self, event: Event, _context: object = None, /) -> dict[str, object]:
         """Serve one event."""
@@ -49,19 +54,27 @@ class LambdaDoor:
 
     def _call(self, event: Event) -> Answer:
         try:
-            return Answer(200, OCTETS, self._handle(_body(event)))
+            reply = self._handler(_body(event))
+            return Answer(200, OCTETS, reply if isinstance(reply, bytes) else self._awaited(reply))
         except Exception as error:  # noqa: BLE001 -- it is logged, and answered
             return self._desk.failed(error)
 
+    def _awaited(self, reply: Awaitable[bytes]) -> bytes:
+        """Wait for a reply on a loop that stays, as the clients of async functions want it."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=self._loop.run_forever, name="statefun", daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(_await(reply), self._loop).result()
 
-def _handle_of(functions: StatefulFunctions) -> Callable[[bytes], bytes]:
-    """Return what answers one request after the other; async functions keep one loop, as their clients want it."""
-    if not any(function.is_async for function in functions):
-        return RequestReplyHandler(functions, clock=wall_time)
-    handler = AsyncRequestReplyHandler(functions, threads=0, clock=wall_time)
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="statefun", daemon=True).start()
-    return lambda request: asyncio.run_coroutine_threadsafe(handler(request), loop).result()
+
+async def _await(reply: Awaitable[bytes]) -> bytes:
+    return await reply
+
+
+def _handler_of(functions: StatefulFunctions) -> RequestReplyHandler | AsyncRequestReplyHandler:
+    if any(function.on_loop for function in functions):
+        return AsyncRequestReplyHandler(functions, threads=0, clock=wall_time)
+    return RequestReplyHandler(functions, clock=wall_time)
 
 
 def _mapping(found: object) -> Mapping[str, object]:

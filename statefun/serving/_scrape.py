@@ -1,20 +1,17 @@
-"""What Prometheus reads: `statefun serve --metrics`.
+"""Where Prometheus reads: `statefun serve --metrics`, a port of its own or a path beside the functions.
 
-Here: the provider of OpenTelemetry's SDK, and the two places where it can be read: a port of its own, or a path beside
-the functions. What is counted is the affair of `statefun.metrics`.
+Here: what may be said there, and the path. The port is the affair of `statefun._prometheus`.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Generator, MutableMapping
+from collections.abc import MutableMapping
 
-from statefun._http import require
 from statefun.errors import ConfigError, with_help
 from statefun.serving._asgi import AsgiDoor, Receive, Send
 from statefun.serving._desk import Answer
 
-__all__ = ["Scraped", "checked", "provide", "scrape_port"]
+__all__ = ["Scraped", "checked", "port_of"]
 
 
 def checked(metrics: str | None, workers: int) -> None:
@@ -29,35 +26,9 @@ def checked(metrics: str | None, workers: int) -> None:
         raise ConfigError(with_help("--metrics counts in one process, and --workers starts several", help))
 
 
-def provide() -> None:
-    """Make the global provider one that Prometheus can read; what functions count themselves goes with it."""
-    require("opentelemetry.exporter.prometheus", "otel", what="--metrics")
-    from opentelemetry import metrics  # noqa: PLC0415 -- the extra
-    from opentelemetry.exporter.prometheus import PrometheusMetricReader  # noqa: PLC0415 -- the extra
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 -- the extra
-
-    metrics.set_meter_provider(MeterProvider([PrometheusMetricReader(disable_target_info=True)]))
-
-
-@contextlib.contextmanager
-def scrape_port(metrics: str | None, host: str) -> Generator[str | None]:
-    """Let the numbers be read on a port, if one is named; yield where. Raises ConfigError."""
-    if metrics is None or metrics.startswith("/"):
-        yield None
-        return
-    from prometheus_client import start_http_server  # noqa: PLC0415 -- the extra
-
-    try:
-        server, thread = start_http_server(int(metrics), addr=host)
-    except OSError as error:
-        msg = with_help(f"cannot listen on {host}:{metrics}: {error.strerror}", "name another port with --metrics")
-        raise ConfigError(msg) from error
-    try:
-        yield f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def port_of(metrics: str | None) -> int | None:
+    """Return the port, if it is one."""
+    return None if metrics is None or metrics.startswith("/") else int(metrics)
 
 
 class Scraped:

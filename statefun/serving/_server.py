@@ -32,6 +32,7 @@ from statefun import logs
 from statefun._clock import wall_time
 from statefun._http import require
 from statefun._loading import load_app
+from statefun._prometheus import provide, scrape_port
 from statefun.errors import ConfigError, with_help
 from statefun.handler import THREADS, AsyncRequestReplyHandler
 from statefun.logs import LogFormat
@@ -39,7 +40,7 @@ from statefun.module import read
 from statefun.recording import record
 from statefun.serving._asgi import AsgiDoor, AsyncServed, Receive, Send
 from statefun.serving._gate import IN_FLIGHT
-from statefun.serving._scrape import Scraped, checked, provide, scrape_port
+from statefun.serving._scrape import Scraped, checked, port_of
 
 if TYPE_CHECKING:
     import uvicorn
@@ -101,7 +102,7 @@ def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
     if options.metrics is not None:
         provide()
     app = _App.of(options)
-    with _listening(options) as listener, scrape_port(options.metrics, options.host) as numbers:
+    with _listening(options) as listener, scrape_port(port_of(options.metrics), options.host) as numbers:
         announce(_where(options, app, listener))
         if numbers is not None:
             announce(f"metrics on {numbers}")

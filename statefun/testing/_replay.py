@@ -20,12 +20,15 @@ from statefun import types
 from statefun._type import Type, decoder, message_name
 from statefun._wire import open_request, wire_of
 from statefun._wire.detect import version_of
-from statefun._wire.effects import Effect, read_effects
+from statefun._wire.effects import RECORD_VALUE, Effect, read_effects
+from statefun.failures import DeadLetter
 from statefun.functions import StatefulFunctions
 from statefun.handler import AsyncRequestReplyHandler
 from statefun.recording import Exchange, read
 
 __all__ = ["Difference", "replay"]
+
+_LETTER = DeadLetter.__statefun_type__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class Difference:
 def replay(path: str | Path, functions: StatefulFunctions) -> list[Difference]:
     """Run what `recording` wrote, a file or a folder, against these functions; return each difference.
 
+    Dead letters are the same that differ in their time and traceback only.
     `assert testing.replay("recorded", functions) == []`. Async functions run, too, also where a loop is running. Raises
     ConfigError for a file that is no recording.
     """
@@ -119,6 +123,10 @@ class _Shown:
         return f"{target.namespace}/{target.type}/{target.id}", messages
 
     def _value(self, typename: str, data: bytes) -> str:
+        if typename in (RECORD_VALUE, _LETTER.typename) and (letter := _letter(data)) is not None:
+            return letter
+        if typename == RECORD_VALUE:
+            return repr(data)
         try:
             return next(self._decoded(typename, data))
         except Exception:  # noqa: BLE001 -- whatever a codec raises: then its bytes are what can be shown
@@ -133,6 +141,17 @@ class _Shown:
         name = descriptor_pool.Default().FindMessageTypeByName(typename.rpartition("/")[2])
         cls: type[Message] = message_factory.GetMessageClass(name)
         yield _message(cls.FromString(data))
+
+
+def _letter(data: bytes) -> str | None:
+    """Show a dead letter but for its time and its traceback, which differ each time; None for what is none."""
+    try:
+        letter = _LETTER.decode(data)
+    except Exception:  # noqa: BLE001 -- whatever is wrong with it: it is something else
+        return None
+    fields = letter._asdict()
+    del fields["time"], fields["traceback"]
+    return f"DeadLetter({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
 
 def _message(message: Message) -> str:

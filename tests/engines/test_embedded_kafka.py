@@ -180,6 +180,7 @@ def test_held(kafka: Kafka, tmp_path: Path) -> None:
         until(held, 60)
         assert [one.value for one in kafka.read(["counted"], 1)] == [b"1 1"]
         assert command(runtime.data, "egress", "resend", "counting/counted") == ""
+        until(lambda: runtime.log.read_text().count("is held: ") == 2)  # sent again, and refused again
         until(held, 60)
         runtime.end(signal.SIGTERM)
         assert command(runtime.data, "egress", "confirm", "counting/counted") == ""

@@ -87,8 +87,17 @@ def differences(embedded: End, flink: End, traffic: Traffic) -> list[str]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class OnFlink:
+    """The app on StateFun, and who reads what comes out."""
+
+    kafka: Kafka
+    job: Job
+    reader: Reader
+
+
 @contextlib.contextmanager
-def on_flink(kafka: Kafka, folder: Path, transport: str) -> Generator[Reader]:
+def on_flink(kafka: Kafka, folder: Path, transport: str) -> Generator[OnFlink]:
     """Run the app on two subtasks that read four partitions: they overtake each other as on a cluster."""
     kafka.renew(*INGRESS, partitions=4)
     kafka.renew(*TOPICS, partitions=2)
@@ -98,28 +107,28 @@ def on_flink(kafka: Kafka, folder: Path, transport: str) -> Generator[Reader]:
                  "--transport", transport, "--output", str(module))  # fmt: skip
         job = Job.start(folder / "job", module, JobOptions(parallelism=2))
         try:
-            yield reader
-            assert job.failure() is None
+            yield OnFlink(kafka, job, reader)
         finally:
             job.stop()
 
 
-def flink_end(kafka: Kafka, reader: Reader, traffic: Traffic) -> End:
-    """Send traffic to the job, then ask for the states."""
+def flink_end(flink: OnFlink, traffic: Traffic) -> End:
+    """Send traffic to the job, then ask for the states; the job must not fail."""
     found: list[Record] = []
 
     def read(count: int) -> None:
         quiet, end = 0, time.monotonic() + 120
         while len(found) < count or quiet < 10:  # a second in which nothing comes
-            some = reader.some()
+            some = flink.reader.some()
             found.extend(some)
             quiet = 0 if some else quiet + 1
             assert time.monotonic() < end or len(found) >= count, f"{len(found)} records of {count}: {line(traffic)}"
 
-    kafka.send(traffic.steps())
+    flink.kafka.send(traffic.steps())
     read(traffic.handled + traffic.records)
-    kafka.send(traffic.tells())
+    flink.kafka.send(traffic.tells())
     read(len(found) + len(traffic.addresses))
+    assert flink.job.failure() is None, line(traffic)
     return End.of(found)
 
 
@@ -138,17 +147,13 @@ def line(traffic: Traffic) -> str:
     return f"TRAFFIC_SEED={traffic.seed} {command}"
 
 
-def compare(kafka: Kafka, folder: Path, traffics: Sequence[Traffic], *, transport: str) -> None:
-    """Hold both runtimes to the same end; every other one is called over HTTP by the embedded runtime, too."""
-    wrong: dict[str, list[str]] = {}
-    with on_flink(kafka, folder, transport) as reader:
-        for number, traffic in enumerate(traffics):
-            flink = flink_end(kafka, reader, traffic)
-            here = embedded_end(folder / f"embedded-{traffic.seed}", traffic, http=number % 2 == 1)
-            assert here.handled.total() == traffic.handled, line(traffic)
-            if found := differences(here, flink, traffic):
-                wrong[line(traffic)] = found
-    assert wrong == {}, "\n".join(f"{pasted}\n  " + "\n  ".join(found) for pasted, found in wrong.items())
+def compare(flink: OnFlink, folder: Path, traffic: Traffic, *, http: bool) -> None:
+    """Hold both runtimes to the same end of some traffic; with `http` the embedded one calls the app over HTTP."""
+    there = flink_end(flink, traffic)
+    here = embedded_end(folder, traffic, http=http)
+    assert here.handled.total() == traffic.handled, line(traffic)
+    found = differences(here, there, traffic)
+    assert found == [], "\n  ".join([line(traffic), *found])
 
 
 def seeds(count: int) -> list[int]:
@@ -161,12 +166,20 @@ def seeds(count: int) -> list[int]:
 @pytest.mark.way("StateFun 3.3.0-components-v3-async")
 def test_some_traffic(kafka: Kafka, folder: Path) -> None:
     """Some 1,500 messages over 50 addresses end in the same states and records on both."""
-    compare(kafka, folder, [make(seed, 150) for seed in seeds(1)], transport="async")
+    with on_flink(kafka, folder, "async") as flink:
+        compare(flink, folder / "embedded", make(seeds(1)[0], 150), http=False)
+
+
+@pytest.fixture(scope="module", params=["async", "okhttp"])
+def flink(request: pytest.FixtureRequest, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Generator[OnFlink]:
+    """Run the app behind a transport for all seeds: each has addresses of its own."""
+    with on_flink(kafka, tmp_path_factory.mktemp("flink"), request.param) as running:
+        yield running
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("transport", ["async", "okhttp"])
-def test_much_traffic(kafka: Kafka, folder: Path, transport: str) -> None:
-    """So do ten times some 8,000; every other one on the embedded runtime over HTTP."""
-    compare(kafka, folder, [make(seed, 800) for seed in seeds(10)], transport=transport)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("number", "seed"), list(enumerate(seeds(10))))
+def test_much_traffic(flink: OnFlink, number: int, seed: int, folder: Path) -> None:
+    """So do ten times some 8,000, behind either transport; every other one on the embedded runtime over HTTP."""
+    compare(flink, folder / "embedded", make(seed, 800), http=number % 2 == 1)

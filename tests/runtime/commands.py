@@ -45,12 +45,12 @@ def running(
 
     thread = threading.Thread(target=loop.run_until_complete, args=[go()])
     thread.start()
-    started.wait(5)
+    started.wait(60)
     try:
         yield made[0]
     finally:
         loop.call_soon_threadsafe(made[0].stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

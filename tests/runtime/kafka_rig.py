@@ -45,7 +45,7 @@ class Mock:
         consumer = Consumer({"bootstrap.servers": self.address, "group.id": "look"})
         consumer.assign([TopicPartition(topic, number, 0) for number in range(4)])
         found: list[tuple[bytes | None, bytes | None, object]] = []
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while len(found) < count:
             assert time.monotonic() < end, found
             found += [(one.key(), one.value(), one.headers()) for one in consumer.consume(100, 0.2)]

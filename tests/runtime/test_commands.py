@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -20,9 +21,14 @@ from shop_pb2 import Login
 from statefun import Context, MessageEgress, State, StatefulFunctions
 from statefun._clock import RecordClock
 from statefun.cli import main
-from statefun.runtime._assembly import Runtime
+from statefun.cli._data import Data
+from statefun.runtime._assembly import DATABASE, Runtime
 from statefun.runtime._control import ask, is_running
+from statefun.runtime._delta import Delta
 from statefun.runtime._operations import OperationError, Operations
+from statefun.runtime._outbox import PREFIX, Held, Progress
+from statefun.runtime._sqlite import SqliteStore
+from tests.processes import ended
 from tests.runtime.commands import Say, running
 
 OUT = MessageEgress[str]("t/out")
@@ -66,6 +72,10 @@ def data(tmp_path: Path) -> Path:
         send(folder, "t/f/a", '"x"', "string")
         send(folder, "t/f/b", '"remind"', "string")
         send(folder, "t/f/b", '{"userId": "u"}', "shop.Login")
+        until = time.monotonic() + 60
+        while (counts := Data(folder).store.counts()).states < 3 or counts.waiting:  # a send is answered before
+            assert time.monotonic() < until, counts
+            time.sleep(0.01)
     return folder
 
 
@@ -93,8 +103,8 @@ def maybe_running(folder: Path, *, runs: bool) -> Generator[None, None, None]:
 
 
 def wait_for(say: Say, text: str) -> None:
-    """Look at the records until a text is among them; 5 s are plenty."""
-    until = time.monotonic() + 5
+    """Look at the records until a text is among them."""
+    until = time.monotonic() + 60
     while text not in say("tail", "t/out"):
         assert time.monotonic() < until, (text, say("status"), say("inbox", "ls"), say("failures", "ls"), say("tail"))
         time.sleep(0.01)
@@ -172,6 +182,7 @@ def test_failures(say: Say, runs: bool) -> None:
     with running(say.folder, app()):
         send(say.folder, "t/f/a", '"bad"', "string")
         send(say.folder, "t/f/a", '"worse"', "string")
+        wait_failing(say)
     say.capsys.readouterr()
     with maybe_running(say.folder, runs=runs):
         (row,) = say.rows("failures", "ls")
@@ -222,6 +233,22 @@ def test_status(say: Say, runs: bool) -> None:
             "running": runs, "states": 3, "delayed": 1, "failing": 0, "wire": "v3",
         }  # fmt: skip
         assert f"{'A' if runs else 'No'} runtime works in {say.folder}" in say("status")
+
+
+def test_held(say: Say) -> None:
+    """The status names an egress that waits for a decision, and the decision is done."""
+    why = "Kafka takes no record 2: topic 'out', key 'k', too large"
+    held = Progress(sent=1, held=Held(why="refused", text=why, upto=2))
+    with contextlib.closing(SqliteStore(say.folder / DATABASE)) as store:
+        store.start()
+        store.commit(Delta(positions={f"{PREFIX}t/out": held.to_json()}))
+    assert say.rows("status")[0]["held"] == {"t/out": why}
+    assert say("status").endswith(f"\negress t/out is held: {why} (statefun egress resend|confirm t/out)\n")
+    assert [row["held"] for row in say.rows("egress", "ls")] == [why]
+    assert say("egress", "resend", "t/out") == ""
+    noted = f"{why}; resend is noted, and done while a runtime works"
+    assert [row["held"] for row in say.rows("egress", "ls")] == [noted]
+    assert say.rows("status")[0]["held"] == {"t/out": noted}
 
 
 def test_tail(say: Say) -> None:
@@ -290,7 +317,7 @@ def test_retry(say: Say) -> None:
 
 def wait_failing(say: Say) -> None:
     """Look at the failures until there is one."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not say.rows("failures", "ls"):
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -369,14 +396,14 @@ def test_states_by_hand(say: Say) -> None:
 def test_follow(say: Say) -> None:
     """A tail that follows shows the records that come, until it is stopped."""
     command = [sys.executable, "-m", "statefun", "tail", "-f", "--json", "--data", str(say.folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with ended(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline(), process.stdout.readline()]
         with running(say.folder, app()):
             send(say.folder, "t/f/c", '"hello"', "string")
         lines.append(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = process.communicate(timeout=20)
     assert [json.loads(line)["value"] for line in lines] == ["a x 1", "b remind 1", "c hello 1"]
     assert (rest, errors, process.returncode) == ("", "", 130)
 

@@ -26,6 +26,7 @@ from statefun.runtime._requests import argument
 from statefun.runtime._retention import Retention
 from statefun.runtime._sinks import FileSink, SinkError
 from statefun.runtime._sources import SourceError
+from tests.processes import ended
 
 OUT = MessageEgress[str]("t/out")
 ROOT = Path(__file__).parent.parent.parent
@@ -403,15 +404,13 @@ def test_a_signal(tmp_path: Path) -> None:
         "from statefun import *\nfunctions = StatefulFunctions()\n"
         "@functions.bind('t/f')\ndef f(context: Context, message: str) -> None: ...\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "statefun", "run", "app:functions", "--no-http"],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    assert process.stderr.readline().startswith("data: .statefun/statefun.db")
-    time.sleep(0.3)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=5)
+    command = [sys.executable, "-m", "statefun", "run", "app:functions", "--no-http"]
+    with ended(subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("data: .statefun/statefun.db")
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (130, "")
 
 

@@ -336,6 +336,7 @@ def told(folder: Path, transport: str, *, asks: bool) -> str:
     return asyncio.run(go())
 
 
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")  # asyncio's of 3.10, though it closes them
 def test_tls(certificates: Path) -> None:
     """The authority, the certificate and the key with its password are those that module.yaml names."""
     assert told(certificates, TRUST, asks=False) == "yes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import os
@@ -94,7 +95,7 @@ class Process:
 
     def wait_for(self, pattern: str, lines: list[str], count: int = 1) -> re.Match[str]:
         """Return the match of a line, when there are so many that match."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             found = [match for line in list(lines) if (match := re.search(pattern, line))]
             if len(found) >= count:
@@ -110,7 +111,7 @@ class Process:
         """Send it a signal, if any; return its status when it has ended."""
         if number is not None:
             self.process.send_signal(number)
-        status = self.process.wait(20)
+        status = self.process.wait(60)
         for thread in self.threads:
             thread.join(10)
         return status
@@ -184,6 +185,34 @@ def test_refused(folder: Path, words: tuple[str, ...], said: str) -> None:
     with Process(folder, *words) as process:
         assert process.end() == 1
     assert process.wait_for("^statefun run: ", process.said).string.startswith(f"statefun run: {said}")
+
+
+def test_metrics(folder: Path) -> None:
+    """With --metrics what the functions do is counted, and Prometheus reads it on a port."""
+    with Process(folder, "app:functions", "--port", "0", "--metrics", "0") as process:
+        found = process.wait_for(r"^metrics on http://127\.0\.0\.1:(\d+)/metrics$", process.said)
+        port = process.port()
+        for text in ("x", "bad"):
+            assert post(port, "/t/f/me", text)[0] == 202
+        process.wait_for("^WARNING", process.said)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)) as connection:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        assert process.end(signal.SIGTERM) == 130
+    shown = [
+        re.match(r'statefun_(\w+)_total{function="t/f",.*type="io.statefun.types/string"} (.*)', line) for line in lines
+    ]
+    counted = {found[1]: found[2] for found in shown if found is not None}
+    assert counted == {"failures": "1.0", "invocations": "1.0"}
+
+
+def test_metrics_of_functions_elsewhere(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Functions that are called over HTTP are measured where they are served."""
+    assert main(["run", str(folder / "module.yaml"), "--metrics", "9100"]) == 1
+    assert capsys.readouterr().err == (
+        "statefun run: --metrics counts functions that run in this process\n"
+        "  help: measure them where they are served: statefun serve --metrics\n"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -319,7 +348,7 @@ def out(folder: Path) -> list[dict[str, object]]:
 
 def until_there(folder: Path, count: int) -> None:
     """Wait for the topics, and for so many records; 20 s at the most."""
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while not (folder / "stub" / "others.jsonl").exists() or len(out(folder)) < count:
         assert time.monotonic() < ends
         time.sleep(0.02)
@@ -425,6 +454,15 @@ def test_what_is_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         return [*found, reloader.asked]
 
     assert asyncio.run(watch()) == [False, False, False, True]
+
+
+def test_a_change_while_it_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What changes after the watch was made and before it began is a change: the app may have been imported between."""
+    monkeypatch.chdir(tmp_path)
+    reloader = Reloader(enabled=True)
+    (tmp_path / "a.py").touch()
+    asyncio.run(asyncio.wait_for(reloader.watch(asyncio.Event()), 60))
+    assert reloader.asked
 
 
 def test_the_end_of_watching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import functools
 from dataclasses import dataclass
 
 import pytest
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto as F
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.timestamp_pb2 import Timestamp
 from shop_pb2 import Login
 
@@ -22,6 +24,7 @@ from tests.refusals import refusal
 KAFKA = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord"
 KINESIS = "type.googleapis.com/io.statefun.sdk.egress.KinesisEgressRecord"
 LOGIN = "type.googleapis.com/shop.Login"
+OLD = "type.googleapis.com/old.Old"
 TIME = "type.googleapis.com/google.protobuf.Timestamp"
 
 
@@ -43,6 +46,33 @@ def values() -> Values:
 
     functions.uses(MessageEgress[Order]("t/orders"), MessageEgress[str]("t/texts"))
     return Values(StoredCatalog.of(Catalog.of(functions)))
+
+
+def of_proto2() -> Values:
+    """Return the values of an app with a message of proto2, with a required field and extensions."""
+    file = FileDescriptorProto(name="old.proto", package="old", syntax="proto2")
+    message = file.message_type.add(name="Old")
+    message.field.add(name="name", number=1, type=F.TYPE_STRING, label=F.LABEL_REQUIRED)
+    message.extension_range.add(start=100, end=200)
+    file.extension.add(name="more", number=100, type=F.TYPE_INT32, label=F.LABEL_OPTIONAL, extendee=".old.Old")
+    descriptors = FileDescriptorSet(file=[file])
+    return Values(StoredCatalog(kinds={OLD: "protobuf"}, messages={OLD: "old.Old"}, descriptors=descriptors))
+
+
+def test_a_required_field() -> None:
+    """A message without a field that proto2 requires is refused, at once and each time after."""
+    known = of_proto2()
+    for _ in range(2):
+        assert known.encode(OLD, {"name": "a"}) == b"\x0a\x01a"
+        with pytest.raises(ValueProblem) as caught:
+            known.encode(OLD, {})
+        assert str(caught.value) == "{} cannot become old.Old: Message old.Old is missing required fields: name"
+    assert (known.fast_encoder(OLD)({"name": "a"}), known.fast_encoder(OLD)({})) == (b"\x0a\x01a", None)
+
+
+def test_an_extension() -> None:
+    """What an extension of proto2 holds is shown, by its full name."""
+    assert of_proto2().decode(OLD, b"\x0a\x01a\xa0\x06\x07") == {"name": "a", "[old.more]": 7}
 
 
 # --- typenames ---

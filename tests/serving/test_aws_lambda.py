@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from statefun import Context, StatefulFunctions
+from statefun import AsyncRequestReplyHandler, Context, RequestReplyHandler, StatefulFunctions
 from statefun.serving import LambdaDoor
 from tests.peer import answer_of
 from tests.served import OCTETS, app_functions, call, visit
@@ -134,6 +134,21 @@ def test_no_http() -> None:
     assert type(raised.value).__name__ == "ConfigError"
 
 
+@pytest.mark.parametrize("handler", [RequestReplyHandler, AsyncRequestReplyHandler])
+def test_a_handler(handler: type[RequestReplyHandler | AsyncRequestReplyHandler]) -> None:
+    """A handler of either kind, or what is wrapped around one, is served, too."""
+    counted: list[bytes] = []
+
+    class Counting(handler):  # type: ignore[misc, valid-type]  # one of two
+        def __call__(self, request: bytes, /) -> Any:
+            counted.append(request)
+            return super().__call__(request)
+
+    response = LambdaDoor(Counting(app_functions()))(http_api(visit("v3")))
+    assert (response["statusCode"], counted) == (200, [visit("v3")])
+    assert answer_of("v3", base64.b64decode(str(response["body"]))).sent
+
+
 def test_async_functions() -> None:
     """Async functions run on one loop, from request to request."""
     functions = StatefulFunctions()
@@ -234,7 +249,7 @@ def test_runtime_client(tmp_path: Path) -> None:
         )
         with process:
             try:
-                assert api.done.wait(15)
+                assert api.done.wait(60)
             finally:
                 process.kill()
         api.shutdown()

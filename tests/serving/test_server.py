@@ -103,7 +103,7 @@ def start(tmp_path: Path) -> Generator[Start]:
         started.append(process)
         made = Serving(process, log)
         if ready:
-            until(lambda: "serving" in made.log or process.poll() is not None)
+            until(lambda: re.search("serving.*\n", made.log) or process.poll() is not None)
             assert process.poll() is None, made.log
         return made
 
@@ -334,7 +334,7 @@ def test_metrics_on_a_port(start: Start) -> None:
     """With --metrics 0 Prometheus reads a free port; what it reads names functions and types, and no id."""
     serving = start("--port", "0", "--linger", "0", "--metrics", "0")
     assert ask(serving.port, numbered(1), path="/").status == 200
-    until(lambda: "metrics on" in serving.log)
+    until(lambda: re.search("metrics on.*\n", serving.log))
     found = re.search(r"metrics on http://127\.0\.0\.1:(\d+)/metrics", serving.log)
     assert found is not None
     text = ask(int(found[1]), None, method="GET", path="/metrics").body.decode()

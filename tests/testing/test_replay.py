@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from shop_pb2 import Greeting, GreetRequest
 
 from statefun import (
     Context,
+    DeadLetter,
     FunctionRef,
     KafkaEgress,
     KinesisEgress,
@@ -20,6 +21,7 @@ from statefun import (
     RequestReplyHandler,
     State,
     StatefulFunctions,
+    dead_letter,
     testing,
     value,
 )
@@ -162,6 +164,34 @@ def test_inside_a_loop(tmp_path: Path) -> None:
         return testing.replay(tmp_path, new())
 
     assert asyncio.run(run()) == []
+
+
+@pytest.mark.parametrize("wire", BOTH)
+@pytest.mark.parametrize("egress", [MessageEgress[DeadLetter]("t/dead"), KafkaEgress[DeadLetter]("t/dead", topic="d")])
+def test_dead_letters(egress: MessageEgress[DeadLetter] | KafkaEgress[DeadLetter], wire: Wire, tmp_path: Path) -> None:
+    """A dead letter of another time and from another line is the same; one of another error is not."""
+
+    def app(error: Exception) -> StatefulFunctions:
+        functions = StatefulFunctions(on_failure=dead_letter(egress))
+
+        @functions.bind("example/all")
+        def fail(_context: Context, message: GreetRequest) -> None:
+            raise error
+
+        return functions
+
+    clock = (datetime(2026, 1, day, tzinfo=timezone.utc) for day in (1, 2, 3))
+    handler = record(RequestReplyHandler(app(ValueError("bad")), clock=lambda: next(clock)), tmp_path)
+    handler(body(wire))
+    assert testing.replay(tmp_path, app(ValueError("bad"))) == []
+    (found,) = testing.replay(tmp_path, app(ValueError("worse")))
+    where = "egress t/dead: d <- 'x'" if isinstance(egress, KafkaEgress) else "egress t/dead"
+    letter = (
+        "DeadLetter(address=Address(namespace='example', type='all', identity='x'), caller=None, "
+        "typename='type.googleapis.com/shop.GreetRequest', payload=b'\\n\\x03bob', error='ValueError', "
+        "text='{}', attempts=1, headers=())"
+    )
+    assert (found.was, found.now) == tuple((f"{where}: {letter.format(text)}",) for text in ("bad", "worse"))
 
 
 def test_bytes_that_differ_only(tmp_path: Path) -> None:
