@@ -7,6 +7,7 @@ which is also how it begins: there is one way back, and it is taken at every sta
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 import time
@@ -22,12 +23,17 @@ from statefun.runtime._sinks import SinkError
 if TYPE_CHECKING:
     import confluent_kafka
 
+
 __all__ = ["Away", "Link", "PlainLink", "RefusedRecord", "TransactionalLink", "Unusable", "link_of"]
+
+log = logging.getLogger("statefun.kafka")
 
 _ANSWER_S = 5.0
 """How long one answer of a coordinator is waited for, and for how long it is asked again."""
 _DELIVERY_S = 30.0
 _HANGS_S = 20.0
+_UNSAID_S = 8.0
+"""For how long a mark may not be said, before something is done about it."""
 T = TypeVar("T")
 
 
@@ -260,20 +266,45 @@ class TransactionalLink(PlainLink):
         assert producer is not None
         self._producer = None
         self._retry(lambda: producer.init_transactions(10.0), 60.0)
-        mark = self._read(topic) if topic else None
+        mark = self._mark(producer, topic) if topic else None
         self._producer = producer
         self._crash("recovered")
         return mark
 
-    def _read(self, topic: str) -> Mark | None:
+    def _mark(self, producer: confluent_kafka.Producer, topic: str) -> Mark | None:
+        """Read the mark; where the broker does not say it, end the transaction that it takes for open, and ask again.
+
+        A broker that is killed while it closes a transaction may forget that the mark of it is closed, and answers "not
+        yet" until it is started anew. The end of a later transaction of the same producer ends both.
+        """
+        try:
+            return self._read(topic, _UNSAID_S)
+        except Away as error:
+            log.warning("%s: %s; the transaction that may be in the way is ended", self._who, error)
+        try:
+            producer.begin_transaction()
+            self._offer(producer, self._kafka.TopicPartition(topic, 0, 0, "given up"))
+            producer.abort_transaction(_ANSWER_S)
+        except self._kafka.KafkaException as error:
+            raise self._kind(error) from error
+        return self._read(topic, 30.0)
+
+    def _read(self, topic: str, most_s: float) -> Mark | None:
         def read() -> confluent_kafka.TopicPartition:
             found = self._marker.committed([self._kafka.TopicPartition(topic, 0)], 5.0)[0]
             if found.error is not None:  # then its offset says nothing
                 raise self._kafka.KafkaException(found.error)
             return found
 
-        found = self._retry(read, 30.0)
+        found = self._retry(read, most_s)
         return None if found.offset < 0 else Mark(found.offset, found.metadata or "")
+
+    def _offer(self, producer: confluent_kafka.Producer, mark: confluent_kafka.TopicPartition) -> None:
+        """Add a mark to the transaction."""
+        group = self._marker.consumer_group_metadata()
+        # Its own limit is not kept where a coordinator is gone for good (librdkafka's issues 5456 and 5511).
+        offsets = lambda: producer.send_offsets_to_transaction([mark], group, _ANSWER_S)  # noqa: E731 -- two lines
+        self._retry(lambda: self._limited.call(offsets, _HANGS_S))
 
     def send(self, rows: Sequence[Outgoing], tag: str, topic: str) -> None:
         """Send records in one transaction with the mark."""
@@ -285,11 +316,7 @@ class TransactionalLink(PlainLink):
             self._crash("produced")
             self._deliver(producer)  # a commit would do it, too; so the broker has time to close the one before
             self._crash("delivered")
-            mark = self._kafka.TopicPartition(topic, 0, rows[-1].seq, tag)
-            group = self._marker.consumer_group_metadata()
-            # Its own limit is not kept where a coordinator is gone for good (librdkafka's issues 5456 and 5511).
-            offsets = lambda: producer.send_offsets_to_transaction([mark], group, _ANSWER_S)  # noqa: E731 -- two lines
-            self._retry(lambda: self._limited.call(offsets, _HANGS_S))
+            self._offer(producer, self._kafka.TopicPartition(topic, 0, rows[-1].seq, tag))
             self._crash("marked")
             self._retry(lambda: producer.commit_transaction(_ANSWER_S))  # one that timed out is taken up again
             self._crash("committed")
