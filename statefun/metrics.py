@@ -78,11 +78,12 @@ class MeasuredHandler(AsyncRequestReplyHandler):
     async def __call__(self, request: bytes, /) -> bytes:
         """Answer one request, and count it."""
         began = self._counts.begin()
-        reply: bytes | None = None
         try:
             reply = await super().__call__(request)
-        finally:
-            self._counts.end(began, request, reply)
+        except BaseException:
+            self._counts.end(began, request, None)
+            raise
+        self._counts.end(began, request, reply)
         return reply
 
 
@@ -113,11 +114,12 @@ class MeasuredPlainHandler(RequestReplyHandler):
     def __call__(self, request: bytes, /) -> bytes:
         """Answer one request, and count it."""
         began = self._counts.begin()
-        reply: bytes | None = None
         try:
             reply = super().__call__(request)
-        finally:
-            self._counts.end(began, request, reply)
+        except BaseException:
+            self._counts.end(began, request, None)
+            raise
+        self._counts.end(began, request, reply)
         return reply
 
 
