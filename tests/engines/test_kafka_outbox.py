@@ -12,14 +12,17 @@ from collections.abc import Generator
 from datetime import timedelta
 
 import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from engines import Broker
 from statefun.module import read_text
 from statefun.module._model import ExactlyOnce, KafkaEgress
+from statefun.runtime import _kafka_link
 from statefun.runtime._kafka_link import Away, TransactionalLink
 from statefun.runtime._kafka_records import Outgoing
+from statefun.runtime._outbox import Mark
 from tests.engines.kafka import Kafka, Record
 from tests.runtime.outbox_rig import LARGEST, OutboxContract, World, to
 
@@ -136,6 +139,44 @@ def test_a_successor_fences(expiring: Broker) -> None:
     for link in links:
         link.close()
     assert place.read() == [b"1"]
+
+
+class Unsaid:
+    """The reader of a mark, which a broker does not say at first, as after it was killed in a commit."""
+
+    def __init__(self, marker: Consumer) -> None:
+        self._marker = marker
+        self.asked = 0
+
+    def committed(self, *arguments: object) -> object:
+        """Say nothing, once."""
+        self.asked += 1
+        if self.asked == 1:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return self._marker.committed(*arguments)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._marker, name)
+
+
+def test_a_mark_that_is_not_said(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the broker does not say the mark, a transaction is ended, and the mark is as it was."""
+    place = Place(kafka.address)
+    link = TransactionalLink(egress(place.address), place.delivery, place.name)
+    assert link.recover("") is None
+    link.send([Outgoing(7, place.name, None, b"one", None)], "tag", place.name)
+    monkeypatch.setattr(_kafka_link, "_UNSAID_S", 0.0)
+    unsaid = Unsaid(link._marker)
+    monkeypatch.setattr(link, "_marker", unsaid)
+    assert link.recover(place.name) == Mark(7, "tag")
+    assert unsaid.asked > 1
+    assert "the transaction that may be in the way is ended" in caplog.text
+    link.send([Outgoing(8, place.name, None, b"two", None)], "next", place.name)
+    assert link.recover(place.name) == Mark(8, "next")
+    assert place.read() == [b"one", b"two"]
+    link.close()
 
 
 def test_a_topic_that_is_not_there(expiring: Broker) -> None:
