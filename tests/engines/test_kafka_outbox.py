@@ -12,7 +12,7 @@ from collections.abc import Generator
 from datetime import timedelta
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -148,12 +148,12 @@ class Unsaid:
         self._marker = marker
         self.asked = 0
 
-    def committed(self, *arguments: object) -> object:
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         """Say nothing, once."""
         self.asked += 1
         if self.asked == 1:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        return self._marker.committed(*arguments)
+        return self._marker.committed(partitions, timeout)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._marker, name)
