@@ -280,6 +280,10 @@ class TransactionalLink(PlainLink):
         try:
             return self._read(topic, _UNSAID_S)
         except Away as error:
+            cause = error.__cause__
+            problem = error_of(cause) if isinstance(cause, self._kafka.KafkaException) else None
+            if problem is None or problem.fatal() or problem.name() != "_TIMED_OUT":
+                raise
             log.warning("%s: %s; the transaction that may be in the way is ended", self._who, error)
         try:
             producer.begin_transaction()

@@ -95,6 +95,9 @@ class _Producer:
     def commit_transaction(self, _timeout: float) -> None:
         self._script.step("commit")
 
+    def abort_transaction(self, _timeout: float) -> None:
+        self._script.step("abort")
+
     def purge(self) -> None:
         self._script.step("purge")
 

@@ -127,6 +127,26 @@ def test_recover_asks_again(script: Script, link: TransactionalLink, name: str) 
     assert script.calls == ["Producer", "init", "init", "committed", "committed", "committed"]
 
 
+def test_a_mark_that_is_not_said(script: Script, link: TransactionalLink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the mark is not said in time, a transaction of its own is ended, and the mark is asked for again."""
+    monkeypatch.setattr(_kafka_link, "_UNSAID_S", -1.0)
+    script.does("committed", raised("_TIMED_OUT"), [Placed(offset=6, metadata="t")])
+    assert link.recover("out") == Mark(6, "t")
+    assert script.calls == ["Producer", "init", "committed", "begin", "send_offsets", "abort", "committed"]
+
+
+@pytest.mark.parametrize("name", ["_TRANSPORT", "GROUP_AUTHORIZATION_FAILED"])
+def test_a_mark_that_cannot_be_had(
+    script: Script, link: TransactionalLink, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where that does not work either, it says why, and begins anew the next time."""
+    monkeypatch.setattr(_kafka_link, "_UNSAID_S", -1.0)
+    script.does("committed", raised("_TIMED_OUT"))
+    script.does("abort", raised(name))
+    with pytest.raises((Away, Unusable), match=rf"^so it says \({name}\)$"):
+        link.recover("out")
+
+
 @pytest.mark.parametrize("call", ["init", "committed"])
 @pytest.mark.parametrize(
     ("name", "fatal", "kind"),
