@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-__all__ = ["COMMANDS", "Subparsers", "command", "main", "parser"]
+__all__ = ["COMMANDS", "Subparsers", "command", "main", "parser", "port"]
 
 COMMANDS: dict[str, str] = {
     "new": "make a small typed app",
@@ -44,6 +44,17 @@ COMMANDS: dict[str, str] = {
 INTERRUPTED = 130
 
 Subparsers = argparse._SubParsersAction  # noqa: SLF001 -- argparse has no public name for what add_subparsers returns
+
+
+_PORTS = 65_536
+
+
+def port(text: str) -> int:
+    """Read a port, for argparse; 0 takes a free one."""
+    if not (text.isdecimal() and int(text) < _PORTS):
+        msg = f"{text} is no port: 0 to {_PORTS - 1}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
 
 
 class Command(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from statefun.cli import INTERRUPTED, Subparsers
+from statefun.cli import INTERRUPTED, Subparsers, port
 from statefun.runtime._retention import RECORDS
 from statefun.runtime._running import ReadFile, RunOptions, run_app
 
@@ -21,7 +21,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     top.add_argument("--module", type=Path, metavar="FILE", help="a module.yaml that says the ingresses and egresses")
     top.add_argument("--data", type=Path, default=Path(".statefun"), metavar="DIR", help="the data folder (.statefun)")
     top.add_argument("--host", default="127.0.0.1", help="where HTTP messages are taken (127.0.0.1)")
-    top.add_argument("--port", type=int, default=8080, help="and on which port; 0 takes a free one (8080)")
+    top.add_argument("--port", type=port, default=8080, help="and on which port; 0 takes a free one (8080)")
     top.add_argument("--no-http", action="store_true", help="take no HTTP messages")
     top.add_argument("--read", metavar="FILE", help="read a JSONL file, - for standard input")
     top.add_argument("--to", metavar="FUNCTION", help="the function that its records go to")
@@ -56,7 +56,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
         choices=("text", "json"),
         help="write lines of the log with the call that they are from (as text, without it)",
     )
-    top.add_argument("--metrics", type=int, metavar="PORT", help="count, for Prometheus, which reads it on that port")
+    top.add_argument("--metrics", type=port, metavar="PORT", help="count, for Prometheus, which reads it on that port")
     top.add_argument("--quiet", action="store_true", help="do not print the records")
     return top
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from statefun.cli import Subparsers
+from statefun.cli import Subparsers, port
 from statefun.serving._server import ServeOptions, serve
 
 __all__ = ["add_parser", "run"]
@@ -20,7 +20,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> argparse.Argu
     )
     top.add_argument("app", metavar="APP", help="module:functions")
     top.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
-    top.add_argument("--port", type=int, default=8000, help="and on which port; 0 takes a free one (8000)")
+    top.add_argument("--port", type=port, default=8000, help="and on which port; 0 takes a free one (8000)")
     top.add_argument("--uds", metavar="PATH", help="listen on a unix socket instead")
     top.add_argument("--workers", type=int, default=1, metavar="N", help="processes (1)")
     top.add_argument("--ssl-certfile", metavar="FILE", help="the certificate, for https")

@@ -254,6 +254,17 @@ def test_a_control_file_that_cannot_be_written(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("command", ["run", "serve"])
+@pytest.mark.parametrize("words", ["65536", "-1", "x", ""])
+def test_a_bad_port(command: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no port is refused, and nothing is started."""
+    with pytest.raises(SystemExit) as caught:
+        main([command, "app", f"--port={words}"])
+    assert (caught.value.code, capsys.readouterr().err.splitlines()[-1]) == (
+        2, f"statefun {command}: error: argument --port: {words} is no port: 0 to 65535",
+    )  # fmt: skip
+
+
 def test_a_limit(folder: Path) -> None:
     """--timeout is how long an async function may take: then its call has failed, and is tried again."""
     slow = "\n@functions.bind('t/patient')\nasync def patient(context: Context, message: str) -> None:\n    "
