@@ -19,9 +19,7 @@ from statefun.types import Type
 
 __all__ = ["EncodedReply", "keep", "named"]
 
-_CACHED = (
-    4_096  # entries that a cache holds before it is emptied: names are made at run time, and would fill the memory
-)
+_CACHED = 4_096  # entries that a cache holds before it is emptied: names made at run time would fill the memory
 _JOINED = 4_096  # bytes up to which a payload is formatted into its message; a larger one stays apart
 _FEW = 16  # parts that are joined before their length is known
 K = TypeVar("K")

@@ -6,7 +6,7 @@ import argparse
 
 from statefun.cli import Subparsers
 from statefun.cli._data import Data, add_data, change, print_rows
-from statefun.runtime._outbox import PREFIX, Progress
+from statefun.runtime._outbox import all_progress
 from statefun.runtime._values import Json
 
 __all__ = ["add_parser", "run"]
@@ -43,9 +43,7 @@ def run(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     store = Data(args.data).store
     rows: list[dict[str, Json]] = []
-    for name, position in sorted(store.positions().items()):
-        if name.startswith(PREFIX):
-            egress, progress = name.removeprefix(PREFIX), Progress.from_json(position)
-            waiting = store.count_records(egress, progress.sent)
-            rows.append({"egress": egress, "sent": progress.sent, "waiting": waiting, "held": progress.why_held})
+    for egress, progress in all_progress(store.positions()).items():
+        waiting = store.count_records(egress, progress.sent)
+        rows.append({"egress": egress, "sent": progress.sent, "waiting": waiting, "held": progress.why_held})
     return print_rows(args, ["egress", "sent", "waiting", "held"], rows, "Nothing was sent to Kafka yet.")

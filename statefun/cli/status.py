@@ -9,7 +9,7 @@ import json
 from statefun.cli import Subparsers
 from statefun.cli._data import Data, add_data, shown_time
 from statefun.runtime._control import is_running
-from statefun.runtime._outbox import PREFIX, Progress
+from statefun.runtime._outbox import all_progress
 
 __all__ = ["add_parser", "run"]
 
@@ -26,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
     data = Data(args.data)
     counts = dataclasses.asdict(data.store.counts())
     running = is_running(args.data)
-    held = _held(data)
+    known = all_progress(data.store.positions())
+    held = {egress: progress.why_held for egress, progress in known.items() if progress.held is not None}
     facts = {"running": running, "now": data.now(), "wire": data.wire, **counts, "held": held}
     if args.json:
         print(json.dumps(facts))
@@ -40,12 +41,3 @@ def run(args: argparse.Namespace) -> int:
     for egress, why in held.items():
         print(f"egress {egress} is held: {why} (statefun egress resend|confirm {egress})")
     return 0
-
-
-def _held(data: Data) -> dict[str, str]:
-    """Return the egresses that send nothing until somebody decides, and why."""
-    found: dict[str, str] = {}
-    for name, position in sorted(data.store.positions().items()):
-        if name.startswith(PREFIX) and (why := Progress.from_json(position).why_held):
-            found[name.removeprefix(PREFIX)] = why
-    return found

@@ -9,10 +9,11 @@ ways (a backup put back, a folder copied), and nobody can tell from here what wo
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-__all__ = ["PREFIX", "Decision", "Held", "Mark", "Progress", "decided", "settle"]
+__all__ = ["PREFIX", "Decision", "Held", "Mark", "Progress", "all_progress", "decided", "settle"]
 
 PREFIX = "out kafka:"
 """What stands before the id of an egress in the name of its position."""
@@ -89,6 +90,12 @@ class Progress:
             held=None if held is None else _held(*cast("tuple[Why, str, int]", held)),
             decision=cast("Decision | None", known.get("decision")),
         )
+
+
+def all_progress(positions: Mapping[str, str]) -> dict[str, Progress]:
+    """Return how far each egress has come, by its id, of the positions in a store."""
+    names = sorted(name for name in positions if name.startswith(PREFIX))
+    return {name.removeprefix(PREFIX): Progress.from_json(positions[name]) for name in names}
 
 
 def _held(why: Why, text: str, upto: int) -> Held:
