@@ -73,7 +73,10 @@ class Kafka:
 
     def producer(self, settings: Mapping[str, str | int | bool] | None = None) -> Producer:
         """Make a producer of this broker."""
-        known = {"bootstrap.servers": self.address, "linger.ms": 1, "message.max.bytes": 20_000_000, "log_level": 2}
+        known = {
+            "bootstrap.servers": self.address, "linger.ms": 1, "message.max.bytes": 20_000_000, "log_level": 2,
+            "enable.idempotence": True,  # or what is tried again, as on a topic just made, comes after what was not
+        }  # fmt: skip
         return Producer({**known, **(settings or {})})
 
     def read(
