@@ -158,7 +158,7 @@ def test_what_the_lock_refuses(way: Way, kafka: Kafka, folder: Path) -> None:
     with deployed(way, kafka, folder) as app:
         app.checkpoint()
         checkpoint = folder / "checkpoint"  # the jobs below have checkpoints of their own
-        shutil.copytree(newest_checkpoint(app.job.folder), checkpoint)
+        until(lambda: copied(app.job.folder, checkpoint))
         app.restart(changed("renamed"), checkpoint=checkpoint)
         app.count(2)
         assert app.counted(3) == [b"0 1", b"1 2", b"2 1"]
@@ -179,6 +179,17 @@ def test_what_the_lock_refuses(way: Way, kafka: Kafka, folder: Path) -> None:
                 lambda: "UndecodableState: state 'count' holds io.statefun.types/long" in app.function.log.read_text()
             )
         assert len(app.counted(3)) == 3
+
+
+def copied(job: Path, to: Path) -> bool:
+    """Copy the newest checkpoint of a job that runs; tell whether it is whole: it is deleted when the next is made."""
+    shutil.rmtree(to, ignore_errors=True)
+    try:
+        checkpoint = newest_checkpoint(job)
+        shutil.copytree(checkpoint, to)
+    except (FileNotFoundError, shutil.Error):
+        return False
+    return (checkpoint / "_metadata").exists()
 
 
 def until(condition: Callable[[], bool]) -> None:
